@@ -1,0 +1,1 @@
+"""The outside surface over HTTP: intake, queries, commands, health, metrics."""

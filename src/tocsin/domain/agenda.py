@@ -1,0 +1,60 @@
+"""The next deadline as a function of the state: a heap in which old entries are skipped when they surface.
+
+An agenda is rebuilt by `evolve` like all state. Per (subject, kind) there is one instant; setting it again moves it,
+setting None removes it.
+"""
+
+import heapq
+
+import msgspec
+
+from tocsin.domain.instant import Instant
+
+
+class Deadline(msgspec.Struct, frozen=True, order=True):
+    """One instant that was promised in an event. An input of `decide` once it is reached."""
+
+    at: Instant
+    kind: str
+    subject: str
+
+
+class Agenda:
+    """Deadlines by (kind, subject), earliest first; equal instants in order of kind and subject."""
+
+    __slots__ = ("_at", "_heap")
+
+    def __init__(self) -> None:
+        self._at: dict[tuple[str, str], Instant] = {}
+        self._heap: list[tuple[Instant, str, str]] = []
+
+    def put(self, kind: str, subject: str, at: Instant | None) -> None:
+        """Set, move or (None) remove the deadline `kind` of `subject`."""
+        key = (kind, subject)
+        if at is None:
+            self._at.pop(key, None)
+        elif self._at.get(key) != at:
+            self._at[key] = at
+            heapq.heappush(self._heap, (at, kind, subject))
+
+    def next(self) -> Deadline | None:
+        """The earliest deadline, or None."""
+        heap = self._heap
+        while heap:
+            at, kind, subject = heap[0]
+            if self._at.get((kind, subject)) == at:
+                return Deadline(at, kind, subject)
+            heapq.heappop(heap)
+        return None
+
+    def items(self) -> dict[tuple[str, str], Instant]:
+        """Every deadline that stands, for comparison of states."""
+        return dict(self._at)
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Agenda) and self._at == other._at
+
+    __hash__ = None  # type: ignore[assignment]

@@ -1,0 +1,49 @@
+"""The incident header: what everybody downstream needs to know of an incident, in every incident event."""
+
+from typing import Final
+
+import msgspec
+
+from tocsin.domain.instant import Instant
+from tocsin.domain.lifecycle import Status
+from tocsin.domain.severity import Severity
+
+HEADER_BYTES_MAX: Final = 4096
+"""So that an event with a header always fits a record batch; the texts are cut to fit (`cut_text`)."""
+TITLE_MAX: Final = 300
+SUMMARY_MAX: Final = 1000
+
+
+class IncidentHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An incident as it is after the event that carries this header."""
+
+    id: str
+    number: str
+    version: int
+    title: str
+    severity: Severity
+    status: Status
+    opened_at: Instant
+    category: str = "system"
+    service: str = ""
+    team: str = ""
+    assignee: str = ""
+    source: str = ""
+    correlation_id: str = ""
+    acknowledged_at: Instant | None = None
+    acknowledged_by: str = ""
+    alerts: int = 0
+    """Distinct fingerprints."""
+    firing: int = 0
+    """Distinct fingerprints that fire."""
+    occurrences: int = 0
+    """Sightings counted when the event was written; tallies move it on without an event of the incident."""
+    summary: str = ""
+    labels: dict[str, str] = {}
+    """The labels that the group was made by."""
+    links: dict[str, str] = {}
+
+
+def cut_text(text: str, limit: int) -> str:
+    """`text` with at most `limit` characters; a cut one ends with an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,78 @@
+"""Every id is a hash of its cause: the same input gives the same id, and no two causes share one.
+
+Fingerprints are BLAKE2b-128 in hex; all other ids are BLAKE2b-96 in lower-case base32 (RFC 4648) behind a prefix. The ids
+of incidents, alerts and deliveries carry the partition in their first two characters, so that a command finds its owner.
+"""
+
+from base64 import b32encode
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Final
+
+BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
+PARTITIONS_MAX: Final = 1024
+"""Two base32 characters."""
+
+
+def _hash(parts: Iterable[str], size: int) -> bytes:
+    """BLAKE2b over length-prefixed parts, so that ("ab", "c") and ("a", "bc") differ."""
+    digest = blake2b(digest_size=size)
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(4, "big"))
+        digest.update(encoded)
+    return digest.digest()
+
+
+def short_hash(*parts: str) -> str:
+    """20 characters of base32 over `parts` (96 bits)."""
+    return b32encode(_hash(parts, 12)).decode("ascii").rstrip("=").lower()
+
+
+def fingerprint(labels: Mapping[str, str], ignored: Iterable[str] = ()) -> str:
+    """Hex BLAKE2b-128 of the identifying labels: those with a value whose name is not in `ignored`."""
+    skip = frozenset(ignored)
+    pairs = sorted((name, value) for name, value in labels.items() if value and name not in skip)
+    return _hash((text for pair in pairs for text in pair), 16).hex()
+
+
+def partition_of_key(key: str, partitions: int) -> int:
+    """The partition of a partition key: fixed for the life of the topics."""
+    return int.from_bytes(_hash((key,), 8), "big") % partitions
+
+
+def partition_word(partition: int) -> str:
+    """Two base32 characters for a partition number below `PARTITIONS_MAX`."""
+    return BASE32[partition >> 5] + BASE32[partition & 31]
+
+
+def partition_in(identifier: str) -> int:
+    """The partition that an `inc_`, `alt_`, `esc_` or `ntf_` id carries.
+
+    Raises:
+        ValueError: the text is no such id.
+    """
+    prefix, _, rest = identifier.partition("_")
+    if len(prefix) != 3 or len(rest) < 3:
+        raise ValueError(f"{identifier!r} is not an id of tocsin")
+    return (BASE32.index(rest[0]) << 5) | BASE32.index(rest[1])
+
+
+def incident_id(partition: int, *cause: str) -> str:
+    """Id of the incident that `cause` opened."""
+    return f"inc_{partition_word(partition)}{short_hash('incident', *cause)}"
+
+
+def alert_id(raw_partition: int, incarnation: str, offset: int, index: int) -> str:
+    """Id of the alert at one place of the raw topic; the intake can return it before anything has read it."""
+    return f"alt_{partition_word(raw_partition)}{short_hash('alert', incarnation, str(raw_partition), str(offset), str(index))}"
+
+
+def escalation_id(partition: int, *cause: str) -> str:
+    """Id of one escalation event."""
+    return f"esc_{partition_word(partition)}{short_hash('escalation', *cause)}"
+
+
+def delivery_id(partition: int, cause: str, step: str, channel: str, recipient: str) -> str:
+    """Id of one message to one recipient over one channel for one cause: the idempotency key at the receiver."""
+    return f"ntf_{partition_word(partition)}{short_hash('delivery', cause, step, channel, recipient)}"

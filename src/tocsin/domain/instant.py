@@ -1,0 +1,24 @@
+"""Instants are aware datetimes in UTC; the broker counts milliseconds. The conversions live here only."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+Instant = datetime
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+def from_ms(milliseconds: int) -> Instant:
+    """The instant that lies `milliseconds` after the Unix epoch."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def to_ms(instant: Instant) -> int:
+    """Whole milliseconds since the Unix epoch, rounded down."""
+    return (instant - EPOCH) // _MILLISECOND
+
+
+def as_utc(instant: datetime) -> Instant:
+    """The same instant in UTC; a naive datetime is taken as UTC."""
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

@@ -1,0 +1,1 @@
+"""escalate: incident events and time in, escalation and SLA events out."""

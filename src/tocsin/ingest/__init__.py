@@ -1,0 +1,1 @@
+"""ingest: raw bytes of any supported format in, normalized alerts out; stateless."""

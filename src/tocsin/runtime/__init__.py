@@ -1,0 +1,1 @@
+"""Batches, ownership, claim, load, commits, positions, deadlines, effects, metrics, shutdown: once, for all stages."""

@@ -1,0 +1,155 @@
+"""What a stage is: three protocols, and the inputs a decider gets. `runtime/` owns everything else once, for all stages.
+
+A stage does no I/O, reads no clock and draws no random number. Its state is the fold of its own journal: `evolve` over its
+events, `advanced` over the positions that commits carry. `decide` never changes the state.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from tocsin.domain.agenda import Deadline
+from tocsin.domain.alert import RawMark, Sighting
+from tocsin.domain.command import Command
+from tocsin.domain.events import Event
+from tocsin.domain.instant import Instant
+from tocsin.domain.rules import Rules
+from tocsin.topics import Topic
+from tocsin.wire.record import Record
+
+
+State = TypeVar("State")
+
+
+class Fact(msgspec.Struct, frozen=True, gc=False):
+    """An event of another stage's journal, with its place there."""
+
+    event: Event
+    topic: str
+    partition: int
+    offset: int
+
+
+class Room(msgspec.Struct, frozen=True):
+    """The runtime can start `n` more sends over `channel` now. Planned turns into attempted only on room."""
+
+    channel: str
+    n: int
+
+
+class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How one attempt ended."""
+
+    delivery_id: str
+    attempt: int
+    outcome: str
+    """`delivered`, `failed` (worth another attempt) or `refused` (will never work)."""
+    detail: str = ""
+    """Receipt or error, shortened."""
+    retry_after_seconds: float | None = None
+    duration_seconds: float = 0.0
+    possible_duplicate: bool = False
+    jitter: float = 0.0
+    """0..1, drawn by the runtime: randomness is an argument."""
+
+
+Input = Sighting | Command | Fact | Deadline | Room | DeliveryResult
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempted and unfinished delivery: to be sent once its record is durable."""
+
+    delivery_id: str
+    channel: str
+    attempt: int
+    recipient: str
+    contacts: dict[str, tuple[str, ...]]
+    context: dict[str, object]
+    page: bool = False
+
+
+class Want(msgspec.Struct, frozen=True):
+    """Deliveries wait for room on `channel`, from `at` on."""
+
+    channel: str
+    at: Instant
+
+
+class Decider(Protocol[State]):
+    """correlate, escalate, notify: one instance per partition."""
+
+    name: str
+    reads: tuple[Topic, ...]
+    journal: Topic
+    partition: int
+
+    def empty(self) -> State: ...
+
+    def evolve(self, state: State, event: Event) -> None:
+        """Change `state` as `event` of the own journal says. Never fails on what `decide` produced."""
+
+    def advanced(self, state: State, raw: RawMark, source: str) -> None:
+        """The last alert of raw partition `source` that was applied: part of the state, carried by positions."""
+
+    def decide(self, state: State, given: Input, rules: Rules, now: Instant) -> Iterable[Event]:
+        """What `given` brings about. A generator may read the state again after each yielded event: the caller
+        evolves an event before it asks for the next one."""
+
+    def due(self, state: State) -> Deadline | None:
+        """The next deadline. A deadline given to `decide` must change what `due` returns."""
+
+    def wants(self, state: State) -> Sequence[Want]:
+        """Channels with deliveries that wait for room (notify; the others: empty)."""
+
+    def effects(self, state: State) -> Sequence[Effect]:
+        """Attempted and unfinished deliveries (notify; the others: empty)."""
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that ingest cannot use, for `alerts.rejected.v1`."""
+
+    value: bytes
+    word: str
+    message: str
+    raw_topic: str
+    raw_partition: int
+    offset: int
+    index: int | None = None
+    """Item within the record; None = the whole record."""
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Mapped(msgspec.Struct, frozen=True):
+    """What a mapper made of raw records: encoded normalized batches by partition, commands, and rejects."""
+
+    batches: dict[int, list[bytes]]
+    rejected: list[Rejected]
+    received: dict[str, int]
+    """Alerts by format, for the metrics."""
+
+
+class Mapper(Protocol):
+    """ingest: stateless, may repeat itself, never leaves a hole."""
+
+    def map(self, records: "Sequence[RawRecord]", rules: Rules) -> Mapped: ...
+
+
+class RawRecord(msgspec.Struct, frozen=True, gc=False):
+    """One record of a raw topic, with its place."""
+
+    topic: str
+    partition: int
+    incarnation: str
+    offset: int
+    received_at: Instant
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Sink(Protocol):
+    """persist: takes records that count, in order, and stores the position in the same transaction."""
+
+    async def append(self, topic: str, partition: int, records: Sequence[Record], next_offset: int) -> None: ...
+
+    async def position(self, topic: str, partition: int) -> int: ...

@@ -1,0 +1,27 @@
+"""Commands in `incidents.commands.v1`: JSON of the struct, key = the incident (or the command id)."""
+
+from typing import Final
+
+import msgspec
+
+from tocsin.domain.command import Command
+from tocsin.domain.errors import Reject
+
+_decoder: Final = msgspec.json.Decoder(Command)
+
+
+def encode_command(command: Command) -> tuple[bytes, bytes]:
+    """(key, value) of a command's record."""
+    return (command.incident or command.command_id).encode(), msgspec.json.encode(command)
+
+
+def decode_command(value: bytes | None) -> Command:
+    """The command in a record.
+
+    Raises:
+        Reject: it is none.
+    """
+    try:
+        return _decoder.decode(value or b"")
+    except msgspec.MsgspecError as error:
+        raise Reject("bad_command", str(error)) from error

@@ -1,0 +1,127 @@
+"""Events as CloudEvents in Kafka binary mode: the value is the flat JSON of the struct, everything else is in the headers.
+
+In: an event and, at the append, its place in the log. Out: key, value, headers; and back. The value never depends on the
+place, so that a commit can be stamped again for another offset without encoding its events again.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Final
+
+import msgspec
+
+from tocsin.domain.errors import Reject
+from tocsin.domain.events import BY_TYPE, Event, SettingsPublished, event_id, subject_of
+from tocsin.domain.instant import Instant
+from tocsin.wire.record import Headers
+
+TYPE_PREFIX: Final = "tocsin."
+TYPE_SUFFIX: Final = ".v1"
+SEQUENCE: Final = "ce_sequence"
+CLAIM: Final = "tocsin_claim"
+POSITION: Final = "tocsin_position"
+CONTENT_TYPE: Final = ("content-type", b"application/json")
+SPECVERSION: Final = ("ce_specversion", b"1.0")
+
+EVENT_BYTES_MAX: Final = 256 * 1024
+"""One encoded event; RECORDS §1."""
+
+_encoder: Final = msgspec.json.Encoder()
+_decoders: Final = {name: msgspec.json.Decoder(kind) for name, kind in BY_TYPE.items()}
+
+
+class Encoded(msgspec.Struct, frozen=True, gc=False):
+    """An event whose value is encoded and whose place is not known yet."""
+
+    event: Event
+    key: bytes | None
+    value: bytes
+    id: str
+    """Empty for an event whose id comes from its place."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in the log, headers included, rounded up."""
+        return len(self.value) + len(self.key or b"") + 400
+
+
+def encode(event: Event) -> Encoded:
+    """Encode the value of `event`.
+
+    Raises:
+        ValueError: the value is larger than `EVENT_BYTES_MAX`: a bug of the stage that made it.
+    """
+    value = _encoder.encode(event)
+    if len(value) > EVENT_BYTES_MAX:
+        raise ValueError(f"{event.TYPE} encodes to {len(value)} bytes; at most {EVENT_BYTES_MAX} are allowed")
+    subject = event.key if isinstance(event, SettingsPublished) else subject_of(event)
+    return Encoded(event, subject.encode() if subject else None, value, event_id(event))
+
+
+def stamp(encoded: Encoded, *, source: str, journal: str, partition: int, offset: int, claim: int) -> Headers:
+    """The headers of `encoded` at `offset` of its journal, written under the claim at offset `claim`."""
+    event = encoded.event
+    identifier = encoded.id or f"{journal}.{partition}.{offset}"
+    headers = [
+        ("ce_id", identifier.encode()),
+        ("ce_source", source.encode()),
+        SPECVERSION,
+        ("ce_type", f"{TYPE_PREFIX}{event.TYPE}{TYPE_SUFFIX}".encode()),
+        ("ce_time", rfc3339(event.recorded_at).encode()),
+        (SEQUENCE, b"%020d" % offset),
+        (CLAIM, b"%020d" % claim),
+        CONTENT_TYPE,
+    ]
+    if encoded.key is not None:
+        headers.append(("ce_subject", encoded.key))
+    if event.cause:
+        headers.append(("ce_causationid", event.cause.encode()))
+    return tuple(headers)
+
+
+def source_of(instance: str, journal: str, partition: int) -> str:
+    """`ce_source` of a journal partition: `/<instance>/<journal>/<partition>`."""
+    return f"/{instance}/{journal}/{partition}"
+
+
+def rfc3339(instant: Instant) -> str:
+    """RFC 3339 in UTC with a Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def header(headers: Sequence[tuple[str, bytes]], name: str) -> bytes | None:
+    """The first header of that name."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+def counts(headers: Sequence[tuple[str, bytes]], offset: int) -> bool:
+    """Whether a journal record counts: it lies where its writer expected it (PROTOCOL §1)."""
+    sequence = header(headers, SEQUENCE)
+    return sequence is not None and sequence.isdigit() and int(sequence) == offset
+
+
+def type_of(headers: Sequence[tuple[str, bytes]]) -> str:
+    """The event type (`incident.opened`) in the `ce_type` header; empty when there is none."""
+    word = (header(headers, "ce_type") or b"").decode("utf-8", "replace")
+    return word.removeprefix(TYPE_PREFIX).removesuffix(TYPE_SUFFIX)
+
+
+def decode(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> Event:
+    """The event of one journal record.
+
+    Raises:
+        Reject: unknown type, or a value that does not fit it.
+    """
+    name = type_of(headers)
+    decoder = _decoders.get(name)
+    if decoder is None or value is None:
+        raise Reject("unknown_event_type", f"no event type {name!r} is known to this version")
+    try:
+        return decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise Reject("bad_event", f"{name}: {error}") from error
+    except msgspec.DecodeError as error:
+        raise Reject("bad_event", f"{name}: {error}") from error
