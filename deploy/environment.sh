@@ -68,7 +68,7 @@ make_environment() { # <directory> <lock file>
   local venv=$1 lock=$2
   make_venv "$venv"
   once_for "$venv" "$lock" "installing the packages of ${lock#"$root"/}; the first time this takes a minute" \
-    --require-hashes --requirement "$lock"
+    --require-hashes --only-binary :all: --requirement "$lock" # a source archive would fetch its build tools unhashed
   once_for "$venv" "$root/pyproject.toml" "installing tocsin itself" \
     --no-deps --no-build-isolation --editable "$root"
 }

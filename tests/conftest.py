@@ -1,0 +1,64 @@
+"""What holds for every test: nothing is skipped where nothing may be, and chance has a seed that is printed.
+
+Environment:
+    TOCSIN_TEST_NOTHING_SKIPPED=1  a skip is a failure: a machine that misses a program must not look green
+    TOCSIN_TEST_SEED=<number>      repeats a run; without it a new seed is drawn
+    CI=true                        more examples a property
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+SEED_WAS_GIVEN = "TOCSIN_TEST_SEED" in os.environ
+# In the environment, so that the workers of pytest-xdist draw no seeds of their own.
+SEED = int(os.environ.setdefault("TOCSIN_TEST_SEED", str(secrets.randbelow(2**32))))
+PROFILE = "ci" if os.environ.get("CI") == "true" else "default"
+
+# No deadline: a timed assertion fails on a busy machine and on nothing else.
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.register_profile("ci", deadline=None, print_blob=True, max_examples=300)
+settings.load_profile(PROFILE)
+
+
+@pytest.fixture
+def seed() -> int:
+    """The seed of this run, for tests that draw by chance."""
+    return SEED
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    # With a fixed seed hypothesis keeps no failing examples between runs, so at a desk it stays free.
+    if config.option.hypothesis_seed is None and (SEED_WAS_GIVEN or PROFILE == "ci"):
+        config.option.hypothesis_seed = str(SEED)
+
+
+def pytest_report_header() -> str:
+    return f"seed: TOCSIN_TEST_SEED={SEED}, hypothesis profile: {PROFILE}"
+
+
+def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if os.environ.get("TOCSIN_TEST_NOTHING_SKIPPED") != "1":
+        return
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"nothing may be skipped here, but this was. {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report = yield
+    _fail_if_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report = yield
+    _fail_if_skipped(report)
+    return report
