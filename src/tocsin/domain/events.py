@@ -33,11 +33,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class IncidentEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """One change of one incident. Event id = `<incident id>.<version>`."""
+    """One change of one incident. Event id = `<incident id>.<version>`; the header is the incident after it."""
 
     incident_id: str
     version: int
-    header: IncidentHeader | None = None
+    header: IncidentHeader
 
 
 class Opened(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,6 +53,10 @@ class Opened(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     previous: str | None = None
     recurrence_of: str | None = None
     pinned: bool = False
+    rule: str = "default"
+    """Name of the correlation rule that grouped it."""
+    gap_seconds: float = 600.0
+    """The window's gap, frozen at the opening."""
 
 
 class AlertAttached(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -75,17 +79,6 @@ class AlertResolved(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True
     alert_ids: tuple[str, ...]
     resolved_at: Instant
     resolve_due_at: Instant | None = None
-
-
-class AlertRefired(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
-    """The same episode fires again after it had resolved; the member fires on."""
-
-    TYPE = "incident.alert_refired"
-    fingerprint: str
-    alert_id: str
-    start: Instant
-    last: Instant
-    expires_at: Instant | None = None
 
 
 class AlertMoved(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -185,6 +178,8 @@ class Retired(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     """Seven days after closing: out of the state; the log and the views keep it."""
 
     TYPE = "incident.retired"
+    forget_due_at: Instant | None = None
+    """Until then its group remembers it, for `recurrence_of` and for the answer to late commands."""
 
 
 # ---- answers to commands (event id = command id; no version) -------------------------------------------------------
@@ -254,21 +249,13 @@ class Tallied(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Tombstoned(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A resolve came for something unknown: an alert of that fingerprint seen earlier than `resolved_at` counts as resolved."""
+    """A resolve came for something unknown: a sighting of that fingerprint received until `resolved_at` counts as resolved."""
 
     TYPE = "journal.tombstoned"
     fingerprint: str
     resolved_at: Instant
     starts_at: Instant | None = None
     forget_due_at: Instant
-
-
-class Forgotten(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Housekeeping that must replay like everything else: tombstones, command ids or group histories that ran out."""
-
-    TYPE = "journal.forgotten"
-    kind: str
-    subject: str
 
 
 class Followed(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -73,6 +73,8 @@ class Incident(msgspec.Struct, kw_only=True):
     """Sightings counted, the first ones of the members included."""
     event_time: Instant | None = None
     """Event time of the alert that opened it."""
+    rule: str = "default"
+    gap_seconds: float = 600.0
     pinned: bool = False
     """A person has touched it: it survives merges."""
     settled_at: Instant | None = None
@@ -161,8 +163,7 @@ def apply(book: Book, event: ev.Event) -> None:
         incident = book.incident(event.incident_id)
         if incident is None:
             raise LookupError(f"{event.TYPE} for the unknown incident {event.incident_id}")
-        if event.header is not None:
-            incident.header = event.header
+        incident.header = event.header
         _CHANGES[type(event)](book, incident, event)
         book.put(incident)
 
@@ -183,7 +184,6 @@ def _apply_tally(book: Book, event: ev.Tallied) -> None:
 
 
 def _apply_opened(book: Book, event: ev.Opened) -> None:
-    assert event.header is not None
     incident = Incident(
         header=event.header,
         group=event.group,
@@ -191,6 +191,8 @@ def _apply_opened(book: Book, event: ev.Opened) -> None:
         partition_key=event.partition_key,
         event_time=event.event_time,
         pinned=event.pinned,
+        rule=event.rule,
+        gap_seconds=event.gap_seconds,
         previous=event.previous,
         recurrence_of=event.recurrence_of,
         services=(event.header.service,) if event.header.service else (),
@@ -223,16 +225,6 @@ def _alert_resolved(book: Book, incident: Incident, event: ev.AlertResolved) -> 
             incident.occurrences += 1
             see(member.spans, event.resolved_at, event.resolved_at)
     incident.resolve_due_at = event.resolve_due_at
-
-
-def _alert_refired(book: Book, incident: Incident, event: ev.AlertRefired) -> None:
-    if member := book.member(event.alert_id):
-        member.resolved_at = None
-        member.expires_at = event.expires_at
-        member.occurrences += 1
-        incident.occurrences += 1
-        see(member.spans, event.start, event.last)
-    incident.resolve_due_at = None
 
 
 def _alert_moved(book: Book, incident: Incident, event: ev.AlertMoved) -> None:
@@ -326,12 +318,11 @@ _CHANGES: Final[dict[type[ev.IncidentEvent], Any]] = {
     ev.AlertAttached: _attached,
     ev.LateAmended: _attached,
     ev.AlertResolved: _alert_resolved,
-    ev.AlertRefired: _alert_refired,
     ev.AlertMoved: _alert_moved,
     ev.AlertsLeft: _nothing_more,
     ev.Merged: _merged,
     ev.Linked: _linked,
-    ev.SeverityRaised: _nothing_more,
+    ev.SeverityRaised: _announced,
     ev.Reannounced: _announced,
     ev.Acknowledged: _acknowledged,
     ev.AcknowledgementExpired: _acknowledgement_expired,
