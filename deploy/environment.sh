@@ -29,7 +29,7 @@ find_python() {
     fi
     found=$("$candidate" --version 2>/dev/null) || true
   done
-  fail "needs Python $oldest_python or newer${found:+, but the newest here is $found};" \
+  fail "needs Python $oldest_python or newer${found:+, but here is only $found};" \
     "install one, or name it: TOCSIN_PYTHON=/path/to/python deploy/$program"
 }
 
