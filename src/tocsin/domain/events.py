@@ -298,7 +298,10 @@ class EscalationScheduled(EscalationEvent, frozen=True, kw_only=True, omit_defau
     TYPE = "escalation.scheduled"
     steps: tuple[EscalationStep, ...]
     acknowledge_due_at: Instant | None = None
+    acknowledge_risk_due_at: Instant | None = None
+    """When the promise counts as at risk; None = that has been said already."""
     resolve_due_at: Instant | None = None
+    resolve_risk_due_at: Instant | None = None
 
 
 class EscalationFired(EscalationEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -310,6 +313,8 @@ class EscalationFired(EscalationEvent, frozen=True, kw_only=True, omit_defaults=
     lateness_seconds: float = 0.0
     next_step: EscalationStep | None = None
     """The same step again, when the rule repeats."""
+    upcoming: EscalationStep | None = None
+    """The earliest step that is still to come, of whatever level: what escalates next."""
 
 
 class EscalationStopped(EscalationEvent, frozen=True, kw_only=True, omit_defaults=True):
