@@ -17,7 +17,7 @@ import msgspec
 from tocsin.domain import events as ev
 from tocsin.domain.alert import AlertFacts, Episode
 from tocsin.domain.header import IncidentHeader
-from tocsin.domain.instant import Instant
+from tocsin.domain.instant import EPOCH, Instant
 from tocsin.domain.severity import Severity
 
 GAP: Final = timedelta(minutes=10)
@@ -73,6 +73,8 @@ class Incident(msgspec.Struct, kw_only=True):
     """Sightings counted, the first ones of the members included."""
     event_time: Instant | None = None
     """Event time of the alert that opened it."""
+    titled_by: tuple[Instant, str] | None = None
+    """(event time, fingerprint) of the earliest alert, which gives the title."""
     rule: str = "default"
     gap_seconds: float = 600.0
     pinned: bool = False
@@ -190,6 +192,7 @@ def _apply_opened(book: Book, event: ev.Opened) -> None:
         group_key=event.group_key,
         partition_key=event.partition_key,
         event_time=event.event_time,
+        titled_by=(EPOCH, "") if event.pinned else None,
         pinned=event.pinned,
         rule=event.rule,
         gap_seconds=event.gap_seconds,
@@ -207,8 +210,15 @@ def _apply_opened(book: Book, event: ev.Opened) -> None:
 def _attach(book: Book, incident: Incident, facts: AlertFacts) -> None:
     book.attach(member_of(incident.id, facts), facts)
     incident.occurrences += 1
-    if facts.service and facts.service not in incident.services:
-        incident.services = (*incident.services, facts.service)
+    _mark(incident, facts.start, facts.fingerprint, facts.service)
+
+
+def _mark(incident: Incident, start: Instant, fingerprint: str, service: str) -> None:
+    """Remember what a new member brings: its service, and whether it is the earliest."""
+    if service and service not in incident.services:
+        incident.services = (*incident.services, service)
+    if incident.titled_by is None or (start, fingerprint) < incident.titled_by:
+        incident.titled_by = (start, fingerprint)
 
 
 def _attached(book: Book, incident: Incident, event: ev.AlertAttached | ev.LateAmended) -> None:
@@ -249,8 +259,7 @@ def _move(book: Book, member: Member, source: Incident | None, target: Incident)
     if source is not None:
         source.occurrences -= member.occurrences
     target.occurrences += member.occurrences
-    if member.service and member.service not in target.services:
-        target.services = (*target.services, member.service)
+    _mark(target, member.start, member.fingerprint, member.service)
     book.move(member, target.id)
 
 

@@ -23,7 +23,9 @@ class Matcher(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     service: tuple[str, ...] = ()
     labels: dict[str, str] = {}
 
-    def holds(self, *, severity: Severity, status: Status, category: str, service: str, labels: Mapping[str, str]) -> bool:
+    def holds(
+        self, *, severity: Severity, status: Status, category: str, service: str, labels: Mapping[str, str]
+    ) -> bool:
         return (
             (not self.severity or severity in self.severity)
             and (not self.status or status in self.status)

@@ -12,7 +12,15 @@ from tocsin.domain.errors import TocsinError
 from tocsin.wire.record import Draft, Headers, Record
 
 __all__ = [
-    "BATCH_BYTES_MAX", "Broken", "Broker", "Conflict", "Doubt", "Draft", "Headers", "Record", "Unavailable",
+    "BATCH_BYTES_MAX",
+    "Broken",
+    "Broker",
+    "Conflict",
+    "Doubt",
+    "Draft",
+    "Headers",
+    "Record",
+    "Unavailable",
 ]
 
 BATCH_BYTES_MAX: Final = 900 * 1024

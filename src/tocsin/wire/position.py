@@ -7,6 +7,7 @@ import msgspec
 
 from tocsin.domain.alert import RawMark
 
+
 class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     """How far sources are read; the `tocsin_position` header of a commit (RECORDS §3).
 

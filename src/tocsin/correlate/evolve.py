@@ -1,0 +1,106 @@
+"""How the state of correlate changes by one event of its journal. The rebuild runs the same code as the live owner.
+
+Tallies are collected while other events go out, and are written before them; so a tally may be applied before or after the
+other events of its commit with the same result (a property test holds that).
+"""
+
+from typing import Final
+
+from tocsin.correlate.state import OUTCOME_KEPT, Group, State
+from tocsin.domain import events as ev
+from tocsin.domain.incident import Incident, apply
+
+
+def evolve(state: State, event: ev.Event) -> None:
+    """Change `state` as `event` says."""
+    state.forget_until(event.recorded_at)
+    if isinstance(event, ev.Tallied):
+        _tallied(state, event)
+        return
+    if isinstance(event, ev.AlertResolved):
+        _silence(state, event)
+    if isinstance(event, ev.Retired):
+        _retire(state, event)
+    apply(state, event)
+    if isinstance(event, ev.IncidentEvent):
+        incident = state.incidents.get(event.incident_id)
+        if incident is not None:
+            _follow(state, incident, event)
+            _keep_deadlines(state, incident)
+    elif isinstance(event, ev.CommandEvent):
+        state.outcomes[event.command_id] = event
+        state.forget_at(event.recorded_at + OUTCOME_KEPT, "outcome", event.command_id)
+    elif isinstance(event, ev.Tombstoned):
+        state.tombstones[event.fingerprint] = event
+        state.forget_at(event.forget_due_at, "tombstone", event.fingerprint)
+
+
+def _tallied(state: State, event: ev.Tallied) -> None:
+    apply(state, event)
+    for tally in event.tallies:
+        member = state.alerts.get(tally.alert_id)
+        if member is None:
+            continue
+        if tally.expires_at is not None and member.firing:
+            state.agenda.put("expire", member.alert_id, member.expires_at)
+        roster = state.rosters[member.incident_id]
+        reach = roster.reach
+        if reach is not None:
+            if reach.plain and len(member.spans) == 1 and tally.start >= reach.begun:
+                reach.end = max(reach.end, tally.last)
+            else:
+                roster.reach = None
+
+
+def _silence(state: State, event: ev.AlertResolved) -> None:
+    for alert_id in event.alert_ids:
+        member = state.alerts.get(alert_id)
+        if member is not None and member.firing:
+            state.rosters[member.incident_id].settle(member)
+            state.silence(member)
+            state.agenda.put("expire", alert_id, None)
+
+
+def _retire(state: State, event: ev.Retired) -> None:
+    incident = state.incidents.get(event.incident_id)
+    for kind in _DEADLINES:
+        state.agenda.put(kind, event.incident_id, None)
+    state.retired.add(event.incident_id)
+    if incident is not None and event.forget_due_at is not None:
+        state.forget_at(event.forget_due_at, "retired", event.incident_id)
+        state.forget_at(event.forget_due_at, "group", incident.group)
+
+
+def _follow(state: State, incident: Incident, event: ev.IncidentEvent) -> None:
+    """Keep the group and the numbers in step."""
+    if isinstance(event, ev.Opened):
+        state.numbers[event.header.number] = incident.id
+        state.day = event.recorded_at.date().isoformat()
+        state.ordinal = event.ordinal + 1
+        group = state.groups.setdefault(incident.group, Group())
+        group.sessions.append(incident.id)
+        group.last, group.ended_at = incident.id, None
+    group = state.groups[incident.group]
+    if isinstance(event, ev.Closed):
+        if incident.id in group.sessions:
+            group.sessions.remove(incident.id)
+        if incident.merged_into is not None and group.last == incident.id:
+            group.last = incident.merged_into
+            survivor = state.incidents.get(incident.merged_into)
+            group.ended_at = survivor.resolved_at if survivor else None
+            return
+    if isinstance(event, ev.Resolved | ev.Closed) and group.last == incident.id:
+        group.ended_at = group.ended_at or event.recorded_at
+    elif isinstance(event, ev.Reopened) and group.last == incident.id:
+        group.ended_at = None
+
+
+_DEADLINES: Final = ("resolve", "acknowledgement", "close", "retire")
+
+
+def _keep_deadlines(state: State, incident: Incident) -> None:
+    put = state.agenda.put
+    put("resolve", incident.id, incident.resolve_due_at)
+    put("acknowledgement", incident.id, incident.acknowledgement_expires_at)
+    put("close", incident.id, incident.close_due_at)
+    put("retire", incident.id, incident.retire_due_at)

@@ -1,0 +1,267 @@
+"""The state of correlate: incidents, their members, and the indexes that find them. The fold of its own journal.
+
+`State` is the `Book` that `domain.incident.apply` changes; the indexes are kept in step in `attach`, `move`, `drop` and by
+`evolve`. What runs out (outcomes, retired incidents, tombstones) is dropped by instants that events carry, while evolving.
+`Roster.reach` is a cache: it never takes part in comparisons and can always be computed anew.
+"""
+
+import heapq
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+
+from tocsin.domain.agenda import Agenda
+from tocsin.domain.alert import AlertFacts, RawMark
+from tocsin.domain.events import CommandEvent, Tombstoned
+from tocsin.domain.incident import Incident, Member
+from tocsin.domain.instant import Instant
+
+GRACE: Final = timedelta(minutes=10)
+"""Equal to the clamp of event times (`domain.alert`), so that what is read in order is never late."""
+OUTCOME_KEPT: Final = timedelta(hours=24)
+"""How long a command id gets the same answer again."""
+
+EpisodeKey = tuple[str, Instant | None, str]
+"""(fingerprint, `startsAt` of the source or None, correlation id)."""
+
+
+class Reach(msgspec.Struct):
+    """Where the session of an incident lies in time."""
+
+    begun: Instant
+    end: Instant
+    latest: Instant
+    """Start of the member that starts last."""
+    plain: bool
+    """No member joined through the reopen window and none has detached pieces: may be lengthened in place."""
+
+
+class Roster:
+    """The members of one incident, with distinct fingerprints counted."""
+
+    __slots__ = ("fingerprints", "firing", "members", "reach")
+
+    def __init__(self) -> None:
+        self.members: dict[str, Member] = {}
+        self.fingerprints: dict[str, int] = {}
+        self.firing: dict[str, int] = {}
+        self.reach: Reach | None = None
+
+    def add(self, member: Member) -> None:
+        self.members[member.alert_id] = member
+        _count(self.fingerprints, member.fingerprint, 1)
+        if member.firing:
+            _count(self.firing, member.fingerprint, 1)
+        self.reach = None
+
+    def remove(self, member: Member) -> None:
+        del self.members[member.alert_id]
+        _count(self.fingerprints, member.fingerprint, -1)
+        if member.firing:
+            _count(self.firing, member.fingerprint, -1)
+        self.reach = None
+
+    def settle(self, member: Member) -> None:
+        """A firing member has resolved."""
+        _count(self.firing, member.fingerprint, -1)
+        self.reach = None
+
+    def where(self, gap: timedelta) -> Reach | None:
+        """Where the session lies; None without members. A pure function of the members."""
+        if self.reach is None and self.members:
+            self.reach = reach_of(self.members.values(), gap)
+        return self.reach
+
+
+def _count(counts: dict[str, int], key: str, by: int) -> None:
+    left = counts.get(key, 0) + by
+    if left:
+        counts[key] = left
+    else:
+        del counts[key]
+
+
+def reach_of(members: Iterable[Member], gap: timedelta) -> Reach:
+    """Begin and end of the session that `members` form. They are taken as belonging together, whatever their distance."""
+    ordered = sorted(members, key=lambda member: member.start)
+    begun = ordered[0].start
+    end = begun
+    plain = True
+    for member in ordered:
+        if member.start > end + gap:
+            begun, plain = member.start, False
+        end = max(end, member.spans[0].end)
+    loose = [span for member in ordered for span in member.spans[1:]]
+    plain = plain and not loose
+    touched = True
+    while touched:
+        touched = False
+        for span in loose:
+            if span.start <= end + gap and span.end > end:
+                end, touched = span.end, True
+    return Reach(begun, end, ordered[-1].start, plain)
+
+
+class Group:
+    """What is remembered of one group: its sessions that alerts may still join, and the incident that ended last."""
+
+    __slots__ = ("ended_at", "last", "sessions")
+
+    def __init__(self) -> None:
+        self.sessions: list[str] = []
+        """Incident ids in the order of their opening."""
+        self.last: str | None = None
+        """The incident opened last."""
+        self.ended_at: Instant | None = None
+        """When `last` was resolved or closed, if it was."""
+
+
+class State:
+    """Everything correlate knows of one partition."""
+
+    def __init__(self) -> None:
+        self.incidents: dict[str, Incident] = {}
+        self.rosters: dict[str, Roster] = {}
+        self.alerts: dict[str, Member] = {}
+        self.episodes: dict[EpisodeKey, list[str]] = {}
+        """Alert ids, oldest first."""
+        self.firing: dict[str, list[str]] = {}
+        """Fingerprint -> alert ids that fire."""
+        self.groups: dict[str, Group] = {}
+        self.numbers: dict[str, str] = {}
+        self.outcomes: dict[str, CommandEvent] = {}
+        self.tombstones: dict[str, Tombstoned] = {}
+        self.retired: set[str] = set()
+        self.raw: dict[str, RawMark] = {}
+        self.agenda = Agenda()
+        self.day = ""
+        self.ordinal = 0
+        self._forget: list[tuple[Instant, str, str]] = []
+
+    # ---- Book -----------------------------------------------------------------------------------------------------
+
+    def incident(self, incident_id: str) -> Incident | None:
+        return self.incidents.get(incident_id)
+
+    def put(self, incident: Incident) -> None:
+        self.incidents[incident.id] = incident
+
+    def member(self, alert_id: str) -> Member | None:
+        return self.alerts.get(alert_id)
+
+    def members(self, incident_id: str) -> Iterable[Member]:
+        roster = self.rosters.get(incident_id)
+        return roster.members.values() if roster else ()
+
+    def attach(self, member: Member, facts: AlertFacts) -> None:
+        self.alerts[member.alert_id] = member
+        self.roster(member.incident_id).add(member)
+        self.episodes.setdefault(episode_key(member), []).append(member.alert_id)
+        self.firing.setdefault(member.fingerprint, []).append(member.alert_id)
+        self.agenda.put("expire", member.alert_id, member.expires_at)
+
+    def move(self, member: Member, incident_id: str) -> None:
+        self.roster(member.incident_id).remove(member)
+        member.incident_id = incident_id
+        self.roster(incident_id).add(member)
+
+    def drop(self, incident_id: str) -> None:
+        incident = self.incidents.pop(incident_id, None)
+        roster = self.rosters.pop(incident_id, None)
+        for member in list(roster.members.values()) if roster else ():
+            del self.alerts[member.alert_id]
+            key = episode_key(member)
+            self.episodes[key].remove(member.alert_id)
+            if not self.episodes[key]:
+                del self.episodes[key]
+            if member.firing:
+                self.silence(member)
+            self.agenda.put("expire", member.alert_id, None)
+        if incident is not None:
+            self.numbers.pop(incident.header.number, None)
+
+    # ---- indexes --------------------------------------------------------------------------------------------------
+
+    def roster(self, incident_id: str) -> Roster:
+        roster = self.rosters.get(incident_id)
+        if roster is None:
+            roster = self.rosters[incident_id] = Roster()
+        return roster
+
+    def silence(self, member: Member) -> None:
+        """Take a member out of the firing index."""
+        firing = self.firing[member.fingerprint]
+        firing.remove(member.alert_id)
+        if not firing:
+            del self.firing[member.fingerprint]
+
+    def find(self, reference: str) -> Incident | None:
+        """The incident of an id or a number, following merges to the one that survived."""
+        incident = self.incidents.get(self.numbers.get(reference, reference))
+        while incident is not None and incident.merged_into is not None:
+            incident = self.incidents.get(incident.merged_into)
+        return incident
+
+    def final_before(self) -> Instant | None:
+        """F of RECORDS §3: nothing that is read from now on and is on time starts before it."""
+        if not self.raw:
+            return None
+        received = [mark.received_at for mark in self.raw.values()]
+        return max(min(received), max(received) - GRACE) - GRACE
+
+    # ---- what runs out --------------------------------------------------------------------------------------------
+
+    def forget_at(self, at: Instant, kind: str, key: str) -> None:
+        heapq.heappush(self._forget, (at, kind, key))
+
+    def forget_until(self, now: Instant) -> None:
+        """Drop outcomes, retired ids, groups and tombstones whose time is up."""
+        while self._forget and self._forget[0][0] <= now:
+            at, kind, key = heapq.heappop(self._forget)
+            if kind == "outcome":
+                self.outcomes.pop(key, None)
+            elif kind == "retired":
+                self.retired.discard(key)
+            elif kind == "tombstone":
+                stone = self.tombstones.get(key)
+                if stone is not None and stone.forget_due_at <= at:
+                    del self.tombstones[key]
+            elif kind == "group":
+                group = self.groups.get(key)
+                if group is not None and not group.sessions and group.last not in self.incidents:
+                    del self.groups[key]
+
+    # ---- comparison -----------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole state as plain values, caches left out: equal states have equal snapshots."""
+        return {
+            "incidents": {key: msgspec.to_builtins(value) for key, value in self.incidents.items()},
+            "alerts": {key: msgspec.to_builtins(value) for key, value in self.alerts.items()},
+            "rosters": {
+                key: (sorted(roster.members), roster.fingerprints, roster.firing)
+                for key, roster in self.rosters.items()
+                if roster.members
+            },
+            "episodes": self.episodes,
+            "firing": {key: sorted(value) for key, value in self.firing.items()},
+            "groups": {key: (group.sessions, group.last, group.ended_at) for key, group in self.groups.items()},
+            "numbers": self.numbers,
+            "outcomes": self.outcomes,
+            "tombstones": self.tombstones,
+            "retired": self.retired,
+            "raw": self.raw,
+            "agenda": self.agenda.items(),
+            "number": (self.day, self.ordinal),
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, State) and self.snapshot() == other.snapshot()
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def episode_key(member: Member) -> EpisodeKey:
+    return (member.fingerprint, member.starts_at, member.correlation_id)
