@@ -103,6 +103,10 @@ class Incident(msgspec.Struct, kw_only=True):
     def version(self) -> int:
         return self.header.version
 
+    @property
+    def gap(self) -> timedelta:
+        return timedelta(seconds=self.gap_seconds)
+
 
 class Book(Protocol):
     """Where incidents and members are kept. What it returns may be changed in place; the book keeps the change."""
@@ -248,11 +252,15 @@ def _alert_moved(book: Book, incident: Incident, event: ev.AlertMoved) -> None:
 
 def _merged(book: Book, incident: Incident, event: ev.Merged) -> None:
     absorbed = book.incident(event.absorbed)
-    for member in list(book.members(event.absorbed)):
+    for member in sorted(book.members(event.absorbed), key=_by_alert):  # the order must not depend on the book
         _move(book, member, absorbed, incident)
     if absorbed is not None:
         absorbed.merged_into = incident.id
         book.put(absorbed)
+
+
+def _by_alert(member: Member) -> str:
+    return member.alert_id
 
 
 def _move(book: Book, member: Member, source: Incident | None, target: Incident) -> None:

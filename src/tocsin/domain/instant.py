@@ -1,4 +1,4 @@
-"""Instants are aware datetimes in UTC; the broker counts milliseconds. The conversions live here only."""
+"""Instants are aware datetimes in UTC; the broker counts milliseconds, the views microseconds. The conversions live here only."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -7,6 +7,7 @@ Instant = datetime
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def from_ms(milliseconds: int) -> Instant:
@@ -22,3 +23,13 @@ def to_ms(instant: Instant) -> int:
 def as_utc(instant: datetime) -> Instant:
     """The same instant in UTC; a naive datetime is taken as UTC."""
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def to_us(instant: Instant) -> int:
+    """Whole microseconds since the Unix epoch: exact, and it sorts."""
+    return (instant - EPOCH) // _MICROSECOND
+
+
+def from_us(microseconds: int) -> Instant:
+    """The instant that lies `microseconds` after the Unix epoch."""
+    return EPOCH + timedelta(microseconds=microseconds)

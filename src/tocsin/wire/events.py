@@ -115,7 +115,11 @@ def decode(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> Event:
     Raises:
         Reject: unknown type, or a value that does not fit it.
     """
-    name = type_of(headers)
+    return decode_value(type_of(headers), value)
+
+
+def decode_value(name: str, value: bytes | None) -> Event:
+    """The event of type `name` (`incident.opened`) with this value; raises like `decode`."""
     decoder = _decoders.get(name)
     if decoder is None or value is None:
         raise Reject("unknown_event_type", f"no event type {name!r} is known to this version")
