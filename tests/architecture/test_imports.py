@@ -33,8 +33,9 @@ MAP = "__init__"
 DOMAIN_IMPORTS = frozenset({"msgspec", "tocsin"}) | sys.stdlib_module_names
 
 DOES_IO = ("runtime/", "persist/", "notify/channels/", "api/", "cli/", "testing/", "__main__.py")
-# settings reads the settings files and the environment, and does nothing else with the world.
-READS_FILES = {"settings": frozenset({"os", "pathlib", "open"})}
+# settings reads the settings files and the environment, knows the directory for the user's state, and does nothing
+# else with the world.
+READS_FILES = {"settings": frozenset({"os", "pathlib", "open", "platformdirs"})}
 
 WORLD = {
     "clock and chance": "time random secrets uuid",

@@ -1,0 +1,218 @@
+"""The rules branch of the settings: what is published in the log. Each part gives its `domain.rules` struct.
+
+A list or table that is given replaces the default one whole; single fields keep their defaults.
+"""
+
+from datetime import timedelta
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from pydantic import BeforeValidator, Field, model_validator
+
+from tocsin.domain import rules as domain
+from tocsin.domain.events import BY_TYPE
+from tocsin.domain.lifecycle import Status
+from tocsin.domain.severity import Severity
+from tocsin.settings.part import Part
+from tocsin.settings.problem import suggestion
+from tocsin.settings.values import Duration, Name, OneOrMore, PositiveDuration
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+DEFAULT: Final = domain.Rules()
+
+_QUIET: Final = {"incident.alerts_left", "incident.retired"}
+ANNOUNCED: Final = (
+    *(name for name in BY_TYPE if name.startswith("incident.") and name not in _QUIET),
+    "escalation.fired",
+)
+"""Event types that can notify somebody."""
+
+Label = Annotated[str, Field(min_length=1, max_length=256)]
+Minutes = Annotated[float, Field(ge=0, le=366 * 24 * 60, allow_inf_nan=False)]
+
+
+def _event(value: Any) -> Any:
+    if isinstance(value, str) and value not in ANNOUNCED:
+        raise ValueError(f"{value!r} is not an event that notifies{suggestion(value, ANNOUNCED)}")
+    return value
+
+
+def _fields_only(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(
+            "expressions come in a later version; write fields, such as {severity: [critical], status: [open]}"
+        )
+    return value
+
+
+def struct_of(kind: type[T], part: Part) -> T:
+    """The domain struct with the same field names as `part`."""
+    return kind(**{name: getattr(part, name) for name in type(part).model_fields})
+
+
+class ConditionPart(Part):
+    severity: OneOrMore[Severity] = Field(default=(), description="Severities that match; empty = all.")
+    status: OneOrMore[Status] = Field(default=(), description="Statuses that match; empty = all.")
+    category: OneOrMore[str] = Field(default=(), description="Categories that match; empty = all.")
+    service: OneOrMore[str] = Field(default=(), description="Services that match; empty = all.")
+    labels: dict[Label, str] = Field(default={}, description="Labels of the group that must have these values.")
+
+    def struct(self) -> domain.Matcher:
+        return struct_of(domain.Matcher, self)
+
+
+Condition = Annotated[ConditionPart, BeforeValidator(_fields_only)]
+
+
+class IngestPart(Part):
+    partition_by: OneOrMore[Label] = Field(
+        default=(),
+        description="Labels that choose the partition of an alert; fixed for the life of the topics. "
+        "Empty = correlation_id, else cluster + service, else cluster + namespace + job, else alertname.",
+    )
+    ignore_labels: OneOrMore[Label] = Field(
+        default=DEFAULT.ingest.ignore_labels,
+        description="Labels that do not identify an alert: a pair of Prometheus servers is one source.",
+    )
+    severities: dict[Annotated[str, Field(min_length=1)], Severity] = Field(
+        default={}, description="Severity words of your sources, before the built-in table: {sev-a: critical}."
+    )
+
+    def struct(self) -> domain.IngestRules:
+        severities = {word.strip().lower(): severity for word, severity in self.severities.items()}
+        return domain.IngestRules(
+            ignore_labels=self.ignore_labels, severities=severities, partition_by=self.partition_by
+        )
+
+
+class CorrelationRulePart(Part):
+    name: Name = Field(description="Name of the rule, for people.")
+    when: dict[Label, str] = Field(
+        default={}, description="Labels an alert must have for this rule; empty = every alert."
+    )
+    group_by: OneOrMore[Label] = Field(
+        default=(),
+        description="Labels of the group key; empty = the source's group labels, else cluster + service + alertname.",
+    )
+    category: str = Field(default="", description="Category of incidents whose alerts name none.")
+    gap: PositiveDuration = Field(
+        default=timedelta(minutes=10), description="The window ends this long after the last sighting."
+    )
+    length_max: PositiveDuration = Field(
+        default=timedelta(hours=24), description="The longest window, repeats included."
+    )
+    resolve_delay: Duration = Field(
+        default=timedelta(minutes=1), description="How long all alerts must be resolved before the incident is."
+    )
+    reopen_within: Duration = Field(
+        default=timedelta(minutes=30),
+        description="Firing again within this time after the resolve reopens the incident.",
+    )
+    acknowledgement_expires_after: PositiveDuration = Field(
+        default=timedelta(hours=4),
+        description="An acknowledgement older than this counts no more; escalation starts again.",
+    )
+    close_after: PositiveDuration = Field(
+        default=timedelta(hours=24), description="Resolved incidents close after this time."
+    )
+    retire_after: PositiveDuration = Field(
+        default=timedelta(days=7),
+        description="Closed incidents leave the working memory after this time; the log keeps them.",
+    )
+
+    def struct(self) -> domain.CorrelationRule:
+        return struct_of(domain.CorrelationRule, self)
+
+
+class AssignmentPart(Part):
+    by_category: dict[str, Name] = Field(default=DEFAULT.assignment.by_category, description="Team of a category.")
+    by_severity: dict[Severity, Name] = Field(
+        default=DEFAULT.assignment.by_severity, description="Team of a severity, for categories without one."
+    )
+
+    def struct(self) -> domain.Assignment:
+        return struct_of(domain.Assignment, self)
+
+
+class CorrelatePart(Part):
+    rules: tuple[CorrelationRulePart, ...] = Field(
+        default=(),
+        description="How alerts are grouped; the first rule that matches counts, a default rule comes last.",
+    )
+    assignment: AssignmentPart = Field(default=AssignmentPart(), description="Which team an incident belongs to.")
+
+    def struct(self) -> tuple[domain.CorrelationRule, ...]:
+        found = tuple(rule.struct() for rule in self.rules)
+        return found if found and not found[-1].when else (*found, *DEFAULT.correlation)
+
+
+class EscalationRulePart(Part):
+    condition: Condition = Field(default=ConditionPart(), description="Which incidents this rule escalates.")
+    escalation_level: int = Field(default=1, ge=1, le=100, description="Level, counted from 1.")
+    escalate_to: Name = Field(description="Team that is paged; the catch-all team when there is none of that name.")
+    escalate_after_minutes: Minutes = Field(description="Minutes without acknowledgement until this level fires.")
+    notification_channels: OneOrMore[Name] = Field(
+        default=(), description="Channels of the page; empty = those that the routes name."
+    )
+    repeat_minutes: Minutes = Field(default=0, description="Minutes between repeats; 0 = none.")
+    repeat_times: int = Field(default=0, ge=0, le=1000, description="How often it is repeated.")
+
+    @model_validator(mode="after")
+    def _repeats_have_a_distance(self) -> "EscalationRulePart":
+        if self.repeat_times and not self.repeat_minutes:
+            raise ValueError("repeat_times needs repeat_minutes above 0")
+        return self
+
+    def struct(self) -> domain.EscalationRule:
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return domain.EscalationRule(**(values | {"condition": self.condition.struct()}))
+
+
+class EscalatePart(Part):
+    rules: tuple[EscalationRulePart, ...] | None = Field(
+        default=None,
+        description="The escalation policy; default: emergency at once, critical 5, high 15, medium 60 minutes.",
+    )
+
+    def struct(self) -> tuple[domain.EscalationRule, ...]:
+        return DEFAULT.escalation if self.rules is None else tuple(rule.struct() for rule in self.rules)
+
+
+class SlaPart(Part):
+    acknowledge: PositiveDuration = Field(description="Promised time to the acknowledgement.")
+    resolve: PositiveDuration = Field(description="Promised time to the resolve.")
+
+    def struct(self) -> domain.SlaTarget:
+        return struct_of(domain.SlaTarget, self)
+
+
+class RoutePart(Part):
+    when: Condition = Field(default=ConditionPart(), description="Which incidents take this route.")
+    channels: OneOrMore[Name] = Field(
+        min_length=1, description="Channels the incident goes to. All routes that match count."
+    )
+
+    def struct(self) -> domain.Route:
+        return domain.Route(when=self.when.struct(), channels=self.channels)
+
+
+class TeamPart(Part):
+    contacts: dict[Name, OneOrMore[str]] = Field(
+        default={}, description="Addresses by kind: {email: [ops@example.org]}."
+    )
+
+    def struct(self) -> domain.Team:
+        return struct_of(domain.Team, self)
+
+
+class PeoplePart(Part):
+    teams: dict[Name, TeamPart] = Field(default={}, description="Teams by name.")
+    catch_all: Name = Field(default="everyone", description="The team that is paged when a target names nobody.")
+
+    def struct(self) -> domain.People:
+        return domain.People(teams={name: team.struct() for name, team in self.teams.items()}, catch_all=self.catch_all)
+
+
+Event = Annotated[str, BeforeValidator(_event)]
+Sla = dict[Severity, SlaPart]

@@ -1,0 +1,257 @@
+"""The whole tree of settings: the process branch (never in the log) and the rules branch (published there)."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from platformdirs import user_state_path
+from pydantic import AfterValidator, Field
+
+from tocsin.domain import rules as domain
+from tocsin.domain.ids import PARTITIONS_MAX
+from tocsin.domain.severity import Severity
+from tocsin.settings.part import Part
+from tocsin.settings.rules import (
+    DEFAULT,
+    CorrelatePart,
+    EscalatePart,
+    Event,
+    IngestPart,
+    PeoplePart,
+    RoutePart,
+    Sla,
+    SlaPart,
+)
+from tocsin.settings.values import (
+    Duration,
+    Listen,
+    Name,
+    OneOrMore,
+    PositiveDuration,
+    Secret,
+    SecretUrl,
+    UrlOrNone,
+    duration_text,
+    split_listen,
+)
+
+CONSOLE: Final = "console"
+"""The channel that is always there."""
+EMBEDDED: Final = "embedded://"
+
+
+def _broker(value: str) -> str:
+    if value.startswith("kafka:"):
+        raise ValueError("kafka:// is not available in this version yet; use embedded://")
+    if not value.startswith(EMBEDDED) or (value != EMBEDDED and not value.startswith("embedded:///")):
+        raise ValueError(f"{value!r} is not a broker; write embedded:// or embedded:///directory")
+    return value
+
+
+def _database(value: str) -> str:
+    if value.startswith("postgresql:"):
+        raise ValueError("postgresql:// is not available in this version yet; use sqlite://")
+    if value != "sqlite://" and not value.startswith("sqlite:///"):
+        raise ValueError(f"{value!r} is not a database; write sqlite:// or sqlite:///file")
+    return value
+
+
+class TokenPart(Part):
+    name: Name = Field(description="Who uses the token; stands as actor in the timeline.")
+    hash: str = Field(
+        pattern=r"^sha256:[0-9a-f]{64}$", description="Hash of the token, as `tocsin token create` prints it."
+    )
+
+
+class HttpPart(Part):
+    listen: Listen = Field(
+        default="127.0.0.1:9393", description="Address and port; beyond this machine it needs a token."
+    )
+    tokens: tuple[TokenPart, ...] = Field(
+        default=(), max_length=1000, description="Who may use the API; none = only this machine."
+    )
+    external_url: UrlOrNone = Field(default="", description="Address under which people reach tocsin; for links.")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        return split_listen(self.listen)
+
+
+class PersistPart(Part):
+    database: Annotated[str, AfterValidator(_database)] = Field(
+        default="sqlite://", description="Where the event log is; sqlite:// = events.sqlite3 in data_dir."
+    )
+
+
+class ConsoleChannel(Part):
+    type: Literal["console"] = Field(default="console", description="Prints one line a message to standard error.")
+
+
+class WebhookChannel(Part):
+    type: Literal["webhook"] = Field(description="Sends each message as a JSON POST.")
+    url: SecretUrl = Field(description="Where to; env:NAME and file:/path are looked up. Never shown whole.")
+    secret: Secret | None = Field(
+        default=None, description="Key of the signature (Standard Webhooks); none = unsigned."
+    )
+    timeout: PositiveDuration = Field(default=timedelta(seconds=10), description="The longest one send may take.")
+    in_flight_max: int = Field(default=8, ge=1, le=256, description="Sends at the same time.")
+
+
+class EmailChannel(Part):
+    type: Literal["email"] = Field(description="Sends each message as HTML e-mail over SMTP.")
+    host: str = Field(min_length=1, description="SMTP server.")
+    port: int = Field(default=587, ge=1, le=65535, description="Port of the SMTP server.")
+    sender: str = Field(alias="from", min_length=3, description="Address of the sender.")
+    to: OneOrMore[str] = Field(default=(), description="Who gets what has no contacts of its own.")
+    username: str = Field(default="", description="User name; empty = no login.")
+    password: Secret | None = Field(default=None, description="Password of the user name.")
+    tls: Literal["none", "starttls", "tls"] = Field(default="starttls", description="Encryption of the connection.")
+    timeout: PositiveDuration = Field(default=timedelta(seconds=30), description="The longest one send may take.")
+    in_flight_max: int = Field(default=4, ge=1, le=64, description="Sends at the same time.")
+
+
+Channel = Annotated[ConsoleChannel | WebhookChannel | EmailChannel, Field(discriminator="type")]
+
+
+class NotifyPart(Part):
+    channels: dict[Name, Channel] = Field(default={}, description="Ways out by name; `console` is always there.")
+    routes: tuple[RoutePart, ...] = Field(default=(), description="Which incidents go to which channels.")
+    catch_all: OneOrMore[Name] = Field(default=(CONSOLE,), description="Channels of an incident that no route matches.")
+    events: OneOrMore[Event] = Field(default=DEFAULT.notify.events, description="Event types that notify.")
+    hold: dict[Severity, Duration] = Field(
+        default={}, description="How long the first page waits, by severity: {low: 5m}."
+    )
+    attempts_max: int = Field(
+        default=DEFAULT.notify.attempts_max, ge=1, le=100, description="Attempts of one delivery."
+    )
+    retry_first: PositiveDuration = Field(
+        default=DEFAULT.notify.retry_first, description="Wait before the second attempt, at most."
+    )
+    retry_longest: PositiveDuration = Field(
+        default=DEFAULT.notify.retry_longest, description="Longest wait between attempts."
+    )
+
+    def struct(self) -> domain.NotifyRules:
+        return domain.NotifyRules(
+            routes=tuple(route.struct() for route in self.routes),
+            catch_all=self.catch_all,
+            events=self.events,
+            hold=self.hold,
+            attempts_max=self.attempts_max,
+            retry_first=self.retry_first,
+            retry_longest=self.retry_longest,
+        )
+
+
+class Settings(Part):
+    instance: Name = Field(default="tocsin", description="Name of this installation; part of every event's source.")
+    data_dir: Path = Field(
+        default_factory=lambda: user_state_path("tocsin"),
+        description="Directory of the log and the database.",
+    )
+    broker: Annotated[str, AfterValidator(_broker)] = Field(
+        default=EMBEDDED, description="The log: embedded:// = log.sqlite3 in data_dir, or embedded:///directory."
+    )
+    partitions: int = Field(
+        default=1, ge=1, le=PARTITIONS_MAX, description="Partitions of each topic; fixed when they are made."
+    )
+    http: HttpPart = Field(default=HttpPart(), description="The HTTP side.")
+    persist: PersistPart = Field(default=PersistPart(), description="The event log and its views.")
+    ingest: IngestPart = Field(default=IngestPart(), description="How alerts are read.")
+    correlate: CorrelatePart = Field(default=CorrelatePart(), description="How alerts become incidents.")
+    escalate: EscalatePart = Field(default=EscalatePart(), description="Who is paged when nobody acknowledges.")
+    sla: Sla = Field(
+        default={
+            severity: SlaPart(acknowledge=target.acknowledge, resolve=target.resolve)
+            for severity, target in DEFAULT.sla.items()
+        },
+        description="Promised times by severity.",
+    )
+    notify: NotifyPart = Field(default=NotifyPart(), description="Who is told what, and how.")
+    people: PeoplePart = Field(default=PeoplePart(), description="Teams and their addresses.")
+
+    @property
+    def log_path(self) -> Path:
+        """File of the embedded log."""
+        directory = self.broker.removeprefix(EMBEDDED)
+        return (Path(directory) if directory else self.data_dir) / "log.sqlite3"
+
+    @property
+    def event_log_path(self) -> Path:
+        """File of the event log and its views."""
+        file = self.persist.database.removeprefix("sqlite://")
+        return Path(file) if file else self.data_dir / "events.sqlite3"
+
+    def rules(self) -> domain.Rules:
+        """What is published in the log and given to every decision; version -1."""
+        return domain.Rules(
+            ingest=self.ingest.struct(),
+            correlation=self.correlate.struct(),
+            assignment=self.correlate.assignment.struct(),
+            escalation=self.escalate.struct(),
+            sla={severity: target.struct() for severity, target in self.sla.items()},
+            notify=self.notify.struct(),
+            people=self.people.struct(),
+        )
+
+    def channels(self) -> dict[str, dict[str, Any]]:
+        """What each channel is built from, by name, secrets revealed; `console` is always among them.
+
+        Durations are seconds under `<name>_seconds`; fields without a value are left out.
+        """
+        configured = {CONSOLE: ConsoleChannel(), **self.notify.channels}
+        return {name: _plain(channel, reveal=True) for name, channel in configured.items()}
+
+    def published(self) -> dict[str, Any]:
+        """The tree with every default filled in and no secret, for `config show`."""
+        shown: dict[str, Any] = _shown(self)
+        shown["notify"]["channels"].setdefault(CONSOLE, {"type": CONSOLE})
+        shown["escalate"]["rules"] = _shown(self.escalate.struct())
+        return shown
+
+    def warnings(self) -> list[str]:
+        """What is allowed but is probably not meant."""
+        teams = set(self.people.teams) | {self.people.catch_all}
+        targets = [rule.escalate_to for rule in self.escalate.rules or ()]
+        unknown = sorted({target for target in targets if target not in teams})
+        found = [
+            f"escalate_to {target!r} is no team in people.teams: its pages go to {self.people.catch_all!r}"
+            for target in unknown
+        ]
+        if self.people.teams and self.escalate.rules is None:
+            missing = sorted({rule.escalate_to for rule in DEFAULT.escalation} - teams)
+            if missing:
+                found.append(
+                    f"the default escalation rules page {', '.join(missing)}, not named in people.teams: "
+                    f"their pages go to {self.people.catch_all!r}"
+                )
+        return found
+
+
+def _plain(part: Part, *, reveal: bool) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, field in type(part).model_fields.items():
+        value = getattr(part, name)
+        if isinstance(value, timedelta):
+            plain[f"{name}_seconds"] = value.total_seconds()
+        elif value is not None:
+            plain[field.alias or name] = value.reveal() if reveal and isinstance(value, Secret) else value
+    return plain
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Part):
+        fields = type(value).model_fields.items()
+        return {field.alias or name: _shown(getattr(value, name)) for name, field in fields}
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    if isinstance(value, Secret):
+        return "(secret)"
+    if isinstance(value, dict):
+        return {str(key): _shown(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_shown(inner) for inner in value]
+    if hasattr(value, "__struct_fields__"):
+        return {name: _shown(getattr(value, name)) for name in value.__struct_fields__}
+    return str(value) if isinstance(value, str | Path) else value

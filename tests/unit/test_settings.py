@@ -1,0 +1,405 @@
+"""Settings: what they give, and how each defect is reported. Every defect is a fixture by name."""
+
+import pickle
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tocsin.domain import rules as domain
+from tocsin.domain.lifecycle import Status
+from tocsin.domain.severity import Severity
+from tocsin.settings import Secret, Settings, SettingsError, load
+from tocsin.settings.part import Part
+from tocsin.settings.source import DEPTH_MAX, NODES_MAX
+from tocsin.settings.values import duration, duration_text
+
+WEBHOOK = "{type: webhook, url: 'http://x/'}"
+
+# Defect -> (content of the file, what is reported, without the file's name).
+DEFECTS: dict[str, tuple[str, list[str]]] = {
+    "unknown_field": ("instnce: a\n", ["1:1: unknown field 'instnce', did you mean 'instance'?"]),
+    "unknown_field_like_nothing": ("zzz: a\n", ["1:1: unknown field 'zzz'"]),
+    "unknown_field_deep": (
+        "escalate:\n  rules:\n    - escalate_to: a\n      escalate_after_minutes: 1\n"
+        "      condition:\n        sevrity: [critical]\n",
+        ["6:9: unknown field 'sevrity', did you mean 'severity'?"],
+    ),
+    "unknown_field_in_channel": (
+        "notify:\n  channels:\n    ops: {type: webhook, url: 'http://x/', sekret: x}\n",
+        ["3:44: unknown field 'sekret', did you mean 'secret'?"],
+    ),
+    "missing_field": (
+        "escalate:\n  rules:\n    - escalate_to: ops\n",
+        ["3:7: field 'escalate_after_minutes' is missing"],
+    ),
+    "field_given_twice": ("instance: a\ninstance: b\n", ["2:1: field 'instance' is given twice, first in line 1"]),
+    "not_yaml": (
+        "http: [1, 2\n",
+        ["2:1: not YAML: expected ',' or ']', but got '<stream end>' (while parsing a flow sequence)"],
+    ),
+    "tab": (
+        "http:\n\tlisten: x\n",
+        ["2:1: not YAML: found character '\\t' that cannot start any token (while scanning for the next token)"],
+    ),
+    "control_character": ("instance: a\nbroker: \x07\n", ["2:9: not YAML: a character that is not allowed"]),
+    "not_fields": ("- a\n- b\n", ["1:1: the settings must be fields with values, such as 'instance: tocsin'"]),
+    "merge_key": ("http:\n  <<: {listen: x}\n", ["2:3: merge keys (<<) are not read; write the fields out"]),
+    "foreign_tag": (
+        "instance: !!python/name:os.system\n",
+        [
+            "1:11: not a plain value: could not determine a constructor for the tag "
+            "'tag:yaml.org,2002:python/name:os.system'"
+        ],
+    ),
+    "nested_too_deeply": (
+        "instance: " + "[" * 40 + "]" * 40,
+        [
+            "1:11: field 'instance' must be text; put it in quotes",
+            f"1:{DEPTH_MAX + 11}: nested deeper than {DEPTH_MAX}",
+        ],
+    ),
+    "section_is_a_word": ("http: yes please\n", ["1:7: field 'http' must be fields with values"]),
+    "list_is_a_number": ("ingest:\n  ignore_labels: 5\n", ["2:18: field 'ignore_labels' must be a list"]),
+    "text_is_a_number": ("instance: 5\n", ["1:11: field 'instance' must be text; put it in quotes"]),
+    "partitions_is_a_word": ("partitions: many\n", ["1:13: field 'partitions' must be a whole number"]),
+    "partitions_below_one": ("partitions: 0\n", ["1:13: field 'partitions' should be greater than or equal to 1"]),
+    "bad_instance": (
+        "instance: a/b\n",
+        ["1:11: 'a/b' is not a name: letters, digits, '_', '-' and '.', at most 64, no leading sign"],
+    ),
+    "kafka_broker": (
+        "broker: kafka://localhost:9092\n",
+        ["1:9: kafka:// is not available in this version yet; use embedded://"],
+    ),
+    "unknown_broker": (
+        "broker: nats://x\n",
+        ["1:9: 'nats://x' is not a broker; write embedded:// or embedded:///directory"],
+    ),
+    "postgresql_database": (
+        "persist:\n  database: postgresql://x\n",
+        ["2:13: postgresql:// is not available in this version yet; use sqlite://"],
+    ),
+    "listen_without_port": (
+        "http:\n  listen: localhost\n",
+        ["2:11: 'localhost' is not an address to listen on; write host:port, such as 127.0.0.1:9393"],
+    ),
+    "listen_open_without_token": (
+        "http:\n  listen: 0.0.0.0:9393\n",
+        [
+            "2:11: '0.0.0.0:9393' can be reached from other machines, which needs http.tokens; "
+            "`tocsin token create` makes one"
+        ],
+    ),
+    "token_in_clear": (
+        "http:\n  tokens:\n    - {name: ci, hash: tocsin_abc}\n",
+        ["3:24: field 'hash' does not have the form that `tocsin token create` prints, sha256:<64 hex digits>"],
+    ),
+    "duration_without_unit": (
+        "correlate:\n  rules:\n    - {name: a, gap: 600}\n",
+        ["3:22: 600 has no unit; write a duration such as 30s, 10m or 1h30m"],
+    ),
+    "duration_is_nonsense": (
+        "notify:\n  retry_first: soon\n",
+        ["2:16: 'soon' is not a duration; write 30s, 10m, 1h30m, 7d or PT10M"],
+    ),
+    "duration_of_nothing": ("notify:\n  retry_first: 0s\n", ["2:16: field 'retry_first' must be longer than nothing"]),
+    "duration_too_long": ("notify:\n  retry_first: 4000d\n", ["2:16: '4000d' is longer than 3660 days"]),
+    "unknown_severity": (
+        "sla:\n  critcal: {acknowledge: 5m, resolve: 30m}\n",
+        ["2:3: 'critcal' is not one of emergency, critical, high, medium, low, info, did you mean 'critical'?"],
+    ),
+    "expression": (
+        "escalate:\n  rules:\n    - condition: severity == 'critical'\n      escalate_to: a\n"
+        "      escalate_after_minutes: 1\n",
+        ["3:18: expressions come in a later version; write fields, such as {severity: [critical], status: [open]}"],
+    ),
+    "minutes_below_zero": (
+        "escalate:\n  rules:\n    - {escalate_to: a, escalate_after_minutes: -1}\n",
+        ["3:48: field 'escalate_after_minutes' should be greater than or equal to 0"],
+    ),
+    "minutes_are_no_number": (
+        "escalate:\n  rules:\n    - {escalate_to: a, escalate_after_minutes: .nan}\n",
+        ["3:48: field 'escalate_after_minutes' must be a number"],
+    ),
+    "repeat_without_distance": (
+        "escalate:\n  rules:\n    - {escalate_to: a, escalate_after_minutes: 1, repeat_times: 2}\n",
+        ["3:7: repeat_times needs repeat_minutes above 0"],
+    ),
+    "escalation_to_unknown_channel": (
+        f"notify:\n  channels:\n    chat: {WEBHOOK}\nescalate:\n  rules:\n    - escalate_to: a\n"
+        "      escalate_after_minutes: 1\n      notification_channels: [chta]\n",
+        ["8:31: no channel 'chta' in notify.channels, did you mean 'chat'?"],
+    ),
+    "route_to_unknown_channel": (
+        f"notify:\n  channels:\n    chat: {WEBHOOK}\n  routes:\n    - channels: pager\n",
+        ["5:17: no channel 'pager' in notify.channels"],
+    ),
+    "catch_all_channel_unknown": (
+        "notify:\n  catch_all: consle\n",
+        ["2:14: no channel 'consle' in notify.channels, did you mean 'console'?"],
+    ),
+    "catch_all_team_unknown": (
+        "people:\n  teams: {ops: {}}\n  catch_all: opps\n",
+        ["3:14: no team 'opps' in people.teams, did you mean 'ops'?"],
+    ),
+    "event_that_does_not_notify": (
+        "notify:\n  events: [incident.openned]\n",
+        ["2:12: 'incident.openned' is not an event that notifies, did you mean 'incident.opened'?"],
+    ),
+    "channel_type_unknown": (
+        "notify:\n  channels:\n    chat: {type: webhok, url: 'http://x/'}\n",
+        ["3:18: 'webhok' is not one of console, webhook, email, did you mean 'webhook'?"],
+    ),
+    "channel_type_missing": ("notify:\n  channels:\n    chat: {url: x}\n", ["3:11: field 'type' is missing"]),
+    "url_without_scheme": (
+        "notify:\n  channels:\n    chat: {type: webhook, url: example.org}\n",
+        ["3:32: field 'url' is not an address; write http://host/path or https://host/path"],
+    ),
+    "url_with_password": (
+        "notify:\n  channels:\n    chat: {type: webhook, url: 'http://me:canary@x/'}\n",
+        ["3:32: field 'url' must not hold a user name or password; they end up in logs"],
+    ),
+    "secret_variable_not_set": (
+        "notify:\n  channels:\n    chat: {type: webhook, url: 'env:CHAT_URL'}\n",
+        ["3:32: the variable 'CHAT_URL' is not set"],
+    ),
+    "secret_file_missing": (
+        "notify:\n  channels:\n    chat: {type: webhook, url: 'file:/nowhere/url'}\n",
+        ["3:32: /nowhere/url cannot be read: No such file or directory"],
+    ),
+    "several_at_once": (
+        "instnce: a\nhttp: {listen: '0.0.0.0:1'}\nnotify: {catch_all: pager}\nsla: {low: {acknowledge: 5}}\n",
+        [
+            "1:1: unknown field 'instnce', did you mean 'instance'?",
+            "2:16: '0.0.0.0:1' can be reached from other machines, which needs http.tokens; "
+            "`tocsin token create` makes one",
+            "3:21: no channel 'pager' in notify.channels",
+            "4:12: field 'resolve' is missing",
+            "4:26: 5 has no unit; write a duration such as 30s, 10m or 1h30m",
+        ],
+    ),
+}
+
+
+def problems_of(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> list[str]:
+    path = tmp_path / "tocsin.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load(path, environ or {})
+    assert str(caught.value) == "\n".join(map(str, caught.value.problems))
+    return [str(problem).removeprefix(f"{path}:").replace(f"{path}: ", ": ") for problem in caught.value.problems]
+
+
+def settings_of(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> Settings:
+    path = tmp_path / "tocsin.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, environ or {})
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_defect_is_reported_with_its_place(tmp_path: Path, defect: str) -> None:
+    text, expected = DEFECTS[defect]
+    assert problems_of(tmp_path, text) == expected
+
+
+def test_a_text_that_unfolds_without_end_is_refused(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]" for n in range(1, 9)]
+    assert any(f"more than {NODES_MAX} values" in line for line in problems_of(tmp_path, "\n".join(lines)))
+
+
+def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.yaml: cannot be read: No such file or directory"):
+        load(tmp_path / "none.yaml", {})
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"instance: a\nbroker: \xff\n")
+    with pytest.raises(SettingsError, match=r"latin\.yaml:2:9: is not UTF-8"):
+        load(path, {})
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"TOCSIN_HTPP__LISTEN": "x"}, ["TOCSIN_HTPP__LISTEN: unknown field 'htpp', did you mean 'http'?"]),
+        ({"TOCSIN_DATADIR": "x"}, ["TOCSIN_DATADIR: unknown field 'datadir', did you mean 'data_dir'?"]),
+        ({"TOCSIN_HTTP__LISTN": "x"}, ["TOCSIN_HTTP__LISTN: unknown field 'listn', did you mean 'listen'?"]),
+        ({"TOCSIN_PARTITIONS": "x"}, ["TOCSIN_PARTITIONS: field 'partitions' must be a whole number"]),
+        ({"TOCSIN_HTTP__TOKENS": "[{name: ci}]"}, ["TOCSIN_HTTP__TOKENS: field 'hash' is missing"]),
+        (
+            {"TOCSIN_HTTP__TOKENS": "[{"},
+            [
+                "TOCSIN_HTTP__TOKENS: not YAML: expected the node content, but found '<stream end>' "
+                "(while parsing a flow node)"
+            ],
+        ),
+    ],
+)
+def test_a_wrong_variable_is_named(tmp_path: Path, environ: dict[str, str], expected: list[str]) -> None:
+    assert problems_of(tmp_path, "", environ) == expected
+
+
+def test_a_variable_wins_over_the_file_and_others_are_left_alone(tmp_path: Path) -> None:
+    environ = {
+        "TOCSIN_HTTP__LISTEN": "127.0.0.1:1",
+        "TOCSIN_DATA_DIR": "/var/lib/tocsin",
+        "TOCSIN_NOTIFY__CHANNELS__CHAT__URL": "https://chat.example/x",
+        "TOCSIN_INGEST__IGNORE_LABELS": '["pod"]',
+        "TOCSIN_PORT": "tcp://10.0.0.1:9393",
+        "TOCSIN_SERVICE_HOST": "10.0.0.1",
+        "TOCSIN_URL": "http://127.0.0.1:1",
+        "TOCSIN_TEST_SEED": "4",
+        "PATH": "/bin",
+    }
+    text = (
+        "http: {listen: '127.0.0.1:2', external_url: 'https://t.example'}\nnotify: {channels: {chat: {type: webhook}}}"
+    )
+    settings = settings_of(tmp_path, text, environ)
+    assert settings.http.address == ("127.0.0.1", 1)
+    assert settings.http.external_url == "https://t.example"
+    assert settings.log_path == Path("/var/lib/tocsin/log.sqlite3")
+    assert settings.event_log_path == Path("/var/lib/tocsin/events.sqlite3")
+    assert settings.channels()["chat"]["url"] == "https://chat.example/x"
+    assert settings.rules().ingest.ignore_labels == ("pod",)
+
+
+def test_without_file_and_variables_the_rules_are_the_default_ones() -> None:
+    settings = load(None, {})
+    assert settings.rules() == domain.Rules()
+    assert settings.channels() == {"console": {"type": "console"}}
+    assert settings.http.listen == "127.0.0.1:9393"
+    assert settings.warnings() == []
+
+
+def test_every_rule_arrives(tmp_path: Path) -> None:
+    text = """
+    ingest: {partition_by: [cluster], severities: {Sev-A: critical}}
+    correlate:
+      rules:
+        - {name: databases, when: {job: postgres}, group_by: [cluster], category: database, gap: 1h30m,
+           reopen_within: PT5M}
+      assignment: {by_category: {database: dba}, by_severity: {high: ops}}
+    escalate:
+      rules:
+        - condition: {severity: [critical, high], status: open, labels: {env: prod}}
+          escalation_level: 2
+          escalate_to: dba
+          escalate_after_minutes: 0.2
+          notification_channels: [console]
+          repeat_minutes: 5
+          repeat_times: 3
+    sla: {critical: {acknowledge: 2m, resolve: 1h}}
+    notify:
+      routes: [{when: {category: database}, channels: console}]
+      events: [incident.opened]
+      hold: {low: 5m}
+      attempts_max: 3
+    people: {teams: {dba: {contacts: {email: [dba@example.org]}}}, catch_all: dba}
+    """
+    rules = settings_of(tmp_path, text).rules()
+    assert rules.ingest == domain.IngestRules(partition_by=("cluster",), severities={"sev-a": Severity.CRITICAL})
+    assert rules.correlation == (
+        domain.CorrelationRule(
+            name="databases",
+            when={"job": "postgres"},
+            group_by=("cluster",),
+            category="database",
+            gap=timedelta(minutes=90),
+            reopen_within=timedelta(minutes=5),
+        ),
+        domain.CorrelationRule(),
+    )
+    assert rules.assignment == domain.Assignment(by_category={"database": "dba"}, by_severity={Severity.HIGH: "ops"})
+    condition = domain.Matcher(
+        severity=(Severity.CRITICAL, Severity.HIGH), status=(Status.OPEN,), labels={"env": "prod"}
+    )
+    assert rules.escalation == (
+        domain.EscalationRule(
+            condition=condition,
+            escalation_level=2,
+            escalate_to="dba",
+            escalate_after_minutes=0.2,
+            notification_channels=("console",),
+            repeat_minutes=5,
+            repeat_times=3,
+        ),
+    )
+    assert rules.sla == {
+        Severity.CRITICAL: domain.SlaTarget(acknowledge=timedelta(minutes=2), resolve=timedelta(hours=1))
+    }
+    assert rules.notify == domain.NotifyRules(
+        routes=(domain.Route(when=domain.Matcher(category=("database",)), channels=("console",)),),
+        events=("incident.opened",),
+        hold={Severity.LOW: timedelta(minutes=5)},
+        attempts_max=3,
+    )
+    assert rules.people == domain.People(
+        teams={"dba": domain.Team(contacts={"email": ("dba@example.org",)})}, catch_all="dba"
+    )
+    assert domain.documents_of(rules).keys() == domain.DOCUMENTS.keys()
+
+
+def test_secrets_are_looked_up_and_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("canary-file\n")
+    text = f"""
+    notify:
+      channels:
+        chat: {{type: webhook, url: 'env:CHAT_URL', secret: 'file:{tmp_path}/key', timeout: 3s}}
+        mail: {{type: email, host: mx, from: a@b.c, password: canary-plain}}
+    """
+    settings = settings_of(tmp_path, text, {"CHAT_URL": "https://chat.example/canary-env"})
+    channels = settings.channels()
+    assert channels["chat"]["url"] == "https://chat.example/canary-env"
+    assert channels["chat"]["secret"] == "canary-file"
+    assert channels["chat"]["timeout_seconds"] == 3
+    assert channels["mail"]["password"] == "canary-plain"
+    assert channels["mail"]["from"] == "a@b.c"
+    for shown in (repr(settings), str(settings), str(settings.published()), repr(settings.notify.channels)):
+        assert "canary" not in shown
+    with pytest.raises(TypeError, match="not serialised"):
+        pickle.dumps(Secret("canary"))
+
+
+def test_what_config_show_prints_can_be_read_again(tmp_path: Path) -> None:
+    import yaml
+
+    first = load(None, {})
+    again = settings_of(tmp_path, yaml.safe_dump(first.published()))
+    assert again.rules() == first.rules()
+    assert again.published() == first.published()
+
+
+def test_targets_that_are_no_teams_are_warned_of(tmp_path: Path) -> None:
+    text = "people: {teams: {ops: {}}}\nescalate: {rules: [{escalate_to: oops, escalate_after_minutes: 1}]}"
+    assert settings_of(tmp_path, text).warnings() == [
+        "escalate_to 'oops' is no team in people.teams: its pages go to 'everyone'"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30s", 30), ("10m", 600), ("1h30m", 5400), ("2h", 7200), ("7d", 604800), ("1w", 604800), ("250ms", 0.25),
+     ("1.5h", 5400), ("PT10M", 600), ("P1DT2H", 93600), ("P2W", 1209600), ("0s", 0)],
+)  # fmt: skip
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text) == timedelta(seconds=seconds)
+    assert duration(duration_text(duration(text))) == duration(text)
+
+
+@pytest.mark.parametrize("text", ["", "m", "10", "-5m", "5 parsecs", "P", "PT", "1h-5m", "1e3s", "٣s"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
+        duration(text)
+
+
+def parts(kind: type[Part] = Part) -> list[type[Part]]:
+    return [kind, *(found for child in kind.__subclasses__() for found in parts(child))]
+
+
+def test_every_field_has_help() -> None:
+    fields: list[tuple[str, Any]] = [
+        (f"{kind.__name__}.{name}", field) for kind in parts() for name, field in kind.model_fields.items()
+    ]
+    assert len(fields) > 60
+    assert [name for name, field in fields if not (field.description or "").endswith(".")] == []
