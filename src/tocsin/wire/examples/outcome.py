@@ -1,0 +1,126 @@
+"""Examples of what follows from an incident: escalation and delivery events, housekeeping of the journals, settings."""
+
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from tocsin.domain import events as ev
+from tocsin.domain import ids
+from tocsin.wire.examples.story import ALERT_ID, COMMAND_ID, DELIVERY, FINGERPRINT, HEADER, INCIDENT, OFFSET, at
+
+STEP: Final = ev.EscalationStep(
+    level=1,
+    escalate_to="senior_engineers",
+    due_at=at(300),
+    notification_channels=("ops-webhook",),
+    repeat_seconds=600,
+    repeats_left=2,
+)
+
+
+def journal_events() -> tuple[ev.Event, ...]:
+    return (
+        ev.Claimed(recorded_at=at(-3600), member="tocsin-1", generation=0),
+        ev.Positioned(recorded_at=at(70)),
+        ev.Rebased(recorded_at=at(-7200), reason="source_recreated", actor="ada", cause=COMMAND_ID),
+        ev.Tallied(recorded_at=at(61), reason="repeat", tallies=(ev.Tally(ALERT_ID, 12, at(0), at(60)),)),
+        ev.Tombstoned(
+            recorded_at=at(10),
+            reason="resolve_before_fire",
+            cause="alerts.raw.v1/0/90/0",
+            fingerprint=FINGERPRINT,
+            resolved_at=at(9),
+            starts_at=at(-67.25),
+            forget_due_at=at(610),
+        ),
+        ev.Followed(
+            recorded_at=at(392),
+            reason="acknowledged",
+            incident_id=INCIDENT,
+            incident_version=11,
+            answered=True,
+        ),
+    )
+
+
+def escalations() -> tuple[ev.EscalationEvent, ...]:
+    def rest(kind: str, subject: str, seconds: float) -> dict[str, Any]:
+        return {
+            "recorded_at": at(seconds),
+            "rules_version": 6,
+            "id": ids.escalation_id(0, INCIDENT, kind, subject),
+            "incident_id": INCIDENT,
+            "incident_version": 1,
+            "incident_offset": OFFSET,
+            "header": HEADER,
+        }
+
+    promise: dict[str, Any] = {"target": "acknowledge", "target_due_at": at(300), "cause": f"{INCIDENT}.1"}
+    return (
+        ev.EscalationScheduled(
+            reason="policy_started",
+            cause=f"{INCIDENT}.1",
+            steps=(STEP,),
+            acknowledge_due_at=at(300),
+            acknowledge_risk_due_at=at(240),
+            resolve_risk_due_at=at(1440),
+            resolve_due_at=at(1800),
+            **rest("scheduled", "1", 0.004),
+        ),
+        ev.EscalationFired(
+            reason="not_acknowledged",
+            cause="deadline:step:2026-11-21T03:17:07.250Z",
+            step=STEP,
+            team="senior_engineers",
+            contacts={"email": ("senior-engineers@example.org",)},
+            lateness_seconds=0.012,
+            next_step=replace(STEP, due_at=at(900), repeats_left=1, repeat=1),
+            upcoming=replace(STEP, level=2, escalate_to="management", due_at=at(600)),
+            **rest("fired", "1.0", 300.012),
+        ),
+        ev.EscalationStopped(reason="acknowledged", cause=f"{INCIDENT}.11", **rest("stopped", "11", 392.003)),
+        ev.SlaAtRisk(reason="at_risk", **promise, **rest("at_risk", "acknowledge", 240)),
+        ev.SlaBreached(reason="breached", **promise, **rest("breached", "acknowledge", 300)),
+    )
+
+
+def deliveries() -> tuple[ev.DeliveryEvent, ...]:
+    def step(n: int, seconds: float, **own: Any) -> dict[str, Any]:
+        return {
+            "recorded_at": at(seconds),
+            "delivery_id": DELIVERY,
+            "n": n,
+            "incident_id": INCIDENT,
+            "channel": "ops-webhook",
+            **own,
+        }
+
+    return (
+        ev.DeliveryPlanned(
+            **step(1, 0.005, reason="incident.opened", cause=f"{INCIDENT}.1"),
+            step="incident.opened",
+            page=True,
+            recipient="channel:ops-webhook",
+            send_due_at=at(0),
+            context={"type": "incident.opened", "reason": "opened_new_group", "number": HEADER.number},
+        ),
+        ev.DeliveryAttempted(**step(2, 0.009), attempt=1),
+        ev.DeliveryDelivered(**step(3, 0.052, reason="delivered"), attempt=1, receipt="204", duration_seconds=0.043),
+        ev.DeliveryFailed(
+            **step(3, 5.01, reason="failed"), attempt=1, error="503 Service Unavailable", next_attempt_at=at(6.4)
+        ),
+        ev.DeliveryGaveUp(**step(18, 900, reason="attempts_max"), attempt=8, error="503 Service Unavailable"),
+        ev.DeliveryWithdrawn(**step(2, 392.004, reason="acknowledged", cause=f"{INCIDENT}.11")),
+        ev.DeliverySuppressed(**step(2, 0.006, reason="silence", cause="sil_7ksd2m4q")),
+    )
+
+
+PUBLISHED: Final = ev.SettingsPublished(
+    recorded_at=at(-3600),
+    reason="file_changed",
+    key="people/directory",
+    document={
+        "teams": {"senior_engineers": {"contacts": {"email": ["senior-engineers@example.org"]}}},
+        "catch_all": "everyone",
+    },
+)
