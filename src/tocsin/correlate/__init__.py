@@ -1,1 +1,3 @@
-"""correlate: alerts and commands in, incident events out. Which alerts belong together does not depend on their order."""
+"""correlate: alerts and commands in, incident events out. Which alerts belong together does not depend on their
+order.
+"""

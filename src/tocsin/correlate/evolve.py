@@ -1,7 +1,7 @@
 """How the state of correlate changes by one event of its journal. The rebuild runs the same code as the live owner.
 
-Tallies are collected while other events go out, and are written before them; so a tally may be applied before or after the
-other events of its commit with the same result (a property test holds that).
+Tallies are collected while other events go out, and are written before them; so a tally may be applied before or
+after the other events of its commit with the same result (a property test holds that).
 """
 
 from typing import Final
@@ -91,7 +91,7 @@ def _follow(state: State, incident: Incident, event: ev.IncidentEvent) -> None:
             return
     if isinstance(event, ev.Resolved | ev.Closed) and group.last == incident.id:
         group.ended_at = group.ended_at or event.recorded_at
-    elif isinstance(event, ev.Reopened) and group.last == incident.id:
+    elif group.last == incident.id and incident.resolved_at is None:
         group.ended_at = None
 
 

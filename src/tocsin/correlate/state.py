@@ -1,8 +1,8 @@
 """The state of correlate: incidents, their members, and the indexes that find them. The fold of its own journal.
 
-`State` is the `Book` that `domain.incident.apply` changes; the indexes are kept in step in `attach`, `move`, `drop` and by
-`evolve`. What runs out (outcomes, retired incidents, tombstones) is dropped by instants that events carry, while evolving.
-`Roster.reach` is a cache: it never takes part in comparisons and can always be computed anew.
+`State` is the `Book` that `domain.incident.apply` changes; the indexes are kept in step in `attach`, `move`, `drop`
+and by `evolve`. What runs out (outcomes, retired incidents, tombstones) is dropped by instants that events carry,
+while evolving. `Roster.reach` is a cache: it never takes part in comparisons and can always be computed anew.
 """
 
 import heapq
@@ -84,7 +84,9 @@ def _count(counts: dict[str, int], key: str, by: int) -> None:
 
 
 def reach_of(members: Iterable[Member], gap: timedelta) -> Reach:
-    """Begin and end of the session that `members` form. They are taken as belonging together, whatever their distance."""
+    """Begin and end of the session that `members` form. They are taken as belonging together, whatever their
+    distance.
+    """
     ordered = sorted(members, key=lambda member: member.start)
     begun = ordered[0].start
     end = begun

@@ -1,4 +1,6 @@
-"""One signal: what ingest passes on (`Sighting`), what is known of it (`AlertBody`), what an event says of it (`AlertFacts`)."""
+"""One signal: what ingest passes on (`Sighting`), what is known of it (`AlertBody`), what an event says of it
+(`AlertFacts`).
+"""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -23,7 +25,9 @@ class AlertStatus(StrEnum):
 
 
 class Episode(StrEnum):
-    """How one continuous firing is recognised: by the source's `startsAt`, by its key until resolved, or by the window."""
+    """How one continuous firing is recognised: by the source's `startsAt`, by its key until resolved, or by the
+    window.
+    """
 
     STARTS_AT = "starts_at"
     KEYED = "keyed"

@@ -96,10 +96,14 @@ class AlertsLeft(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     TYPE = "incident.alerts_left"
     moved_to: str
     fingerprints: tuple[str, ...]
+    resolve_due_at: Instant | None = None
+    """Set when none of those that stay fires."""
 
 
 class Merged(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
-    """All members of `absorbed` moved here. The absorbed incident has its own `closed` with `merged_into`, written next."""
+    """All members of `absorbed` moved here. The absorbed incident has its own `closed` with `merged_into`, written
+    next.
+    """
 
     TYPE = "incident.merged"
     absorbed: str
@@ -186,7 +190,9 @@ class Retired(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CommandEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """The outcome of one command, remembered for 24 h. Written after the events it brought about, in the same commit."""
+    """The outcome of one command, remembered for 24 h. Written after the events it brought about, in the same
+    commit.
+    """
 
     command_id: str
     verb: str
@@ -208,7 +214,7 @@ class CommandRejected(CommandEvent, frozen=True, kw_only=True, omit_defaults=Tru
     TYPE = "command.rejected"
 
 
-# ---- any journal: journal.* (event id = `<journal>.<partition>.<offset>`; no subject) ---------------------------------
+# ---- any journal: journal.* (event id = `<journal>.<partition>.<offset>`; no subject) ------------------------------
 
 
 class Claimed(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -249,7 +255,9 @@ class Tallied(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Tombstoned(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """A resolve came for something unknown: a sighting of that fingerprint received until `resolved_at` counts as resolved."""
+    """A resolve came for something unknown: a sighting of that fingerprint received until `resolved_at` counts as
+    resolved.
+    """
 
     TYPE = "journal.tombstoned"
     fingerprint: str

@@ -1,7 +1,8 @@
 """Every id is a hash of its cause: the same input gives the same id, and no two causes share one.
 
-Fingerprints are BLAKE2b-128 in hex; all other ids are BLAKE2b-96 in lower-case base32 (RFC 4648) behind a prefix. The ids
-of incidents, alerts and deliveries carry the partition in their first two characters, so that a command finds its owner.
+Fingerprints are BLAKE2b-128 in hex; all other ids are BLAKE2b-96 in lower-case base32 (RFC 4648) behind a prefix. The
+ids of incidents, alerts and deliveries carry the partition in their first two characters, so that a command finds its
+owner.
 """
 
 from base64 import b32encode
@@ -65,7 +66,8 @@ def incident_id(partition: int, *cause: str) -> str:
 
 def alert_id(raw_partition: int, incarnation: str, offset: int, index: int) -> str:
     """Id of the alert at one place of the raw topic; the intake can return it before anything has read it."""
-    return f"alt_{partition_word(raw_partition)}{short_hash('alert', incarnation, str(raw_partition), str(offset), str(index))}"
+    place = short_hash("alert", incarnation, str(raw_partition), str(offset), str(index))
+    return f"alt_{partition_word(raw_partition)}{place}"
 
 
 def escalation_id(partition: int, *cause: str) -> str:

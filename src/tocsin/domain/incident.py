@@ -1,11 +1,11 @@
 """What people work on, and how an event changes it.
 
-`apply` is the only place where an incident or one of its members changes. Correlate's evolve calls it over dictionaries,
-persist's views over the database; both give it a `Book`.
+`apply` is the only place where an incident or one of its members changes. Correlate's evolve calls it over
+dictionaries, persist's views over the database; both give it a `Book`.
 
-Invariants: an event carries the header as it is *after* the event, so `apply` takes it over whole; versions of one incident
-rise by one without gaps; counts of sightings move only by tallies and by the events that move members, so that the sum of
-tallies may be applied before the other events of its commit with the same result.
+Invariants: an event carries the header as it is *after* the event, so `apply` takes it over whole; versions of one
+incident rise by one without gaps; counts of sightings move only by tallies and by the events that move members, so
+that the sum of tallies may be applied before the other events of its commit with the same result.
 """
 
 from collections.abc import Iterable
@@ -18,6 +18,7 @@ from tocsin.domain import events as ev
 from tocsin.domain.alert import AlertFacts, Episode
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import EPOCH, Instant
+from tocsin.domain.lifecycle import Status
 from tocsin.domain.severity import Severity
 
 GAP: Final = timedelta(minutes=10)
@@ -248,6 +249,7 @@ def _alert_moved(book: Book, incident: Incident, event: ev.AlertMoved) -> None:
             _move(book, member, source, incident)
     if source is not None:
         book.put(source)
+    _arrived(incident)
 
 
 def _merged(book: Book, incident: Incident, event: ev.Merged) -> None:
@@ -257,10 +259,23 @@ def _merged(book: Book, incident: Incident, event: ev.Merged) -> None:
     if absorbed is not None:
         absorbed.merged_into = incident.id
         book.put(absorbed)
+    _arrived(incident)
 
 
 def _by_alert(member: Member) -> str:
     return member.alert_id
+
+
+def _arrived(incident: Incident) -> None:
+    """Members moved in: what fires keeps the incident from resolving, or opens it again."""
+    if incident.header.firing:
+        incident.resolve_due_at = None
+        if incident.header.status is Status.OPEN:
+            incident.resolved_at = incident.settled_at = incident.close_due_at = None
+
+
+def _alerts_left(book: Book, incident: Incident, event: ev.AlertsLeft) -> None:
+    incident.resolve_due_at = event.resolve_due_at
 
 
 def _move(book: Book, member: Member, source: Incident | None, target: Incident) -> None:
@@ -336,7 +351,7 @@ _CHANGES: Final[dict[type[ev.IncidentEvent], Any]] = {
     ev.LateAmended: _attached,
     ev.AlertResolved: _alert_resolved,
     ev.AlertMoved: _alert_moved,
-    ev.AlertsLeft: _nothing_more,
+    ev.AlertsLeft: _alerts_left,
     ev.Merged: _merged,
     ev.Linked: _linked,
     ev.SeverityRaised: _announced,

@@ -1,4 +1,4 @@
-"""Instants are aware datetimes in UTC; the broker counts milliseconds, the views microseconds. The conversions live here only."""
+"""Instants are aware datetimes in UTC; the broker counts milliseconds. The conversions live here only."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final

@@ -1,12 +1,12 @@
 """Which alerts belong together: a pure function of their stretches of time, not of their order.
 
-In: the stretches (*pieces*) of the members of one group. Out: the sessions they form. The first piece of a member decides
-where the member belongs; its later pieces (repeats after a silence longer than the gap) only lengthen a session that they
-touch, and open nothing.
+In: the stretches (*pieces*) of the members of one group. Out: the sessions they form. The first piece of a member
+decides where the member belongs; its later pieces (repeats after a silence longer than the gap) only lengthen a
+session that they touch, and open nothing.
 
-A session is cut where a first piece starts more than the gap after the greatest end so far, or more than the greatest length
-after its begin. While every member is settled (resolved), it is open for the reopen window instead of the gap; an alert that
-joins this way begins the length anew.
+A session is cut where a first piece starts more than the gap after the greatest end so far, or more than the greatest
+length after its begin. While every member is settled (resolved), it is open for the reopen window instead of the gap;
+an alert that joins this way begins the length anew.
 """
 
 from collections.abc import Iterable

@@ -11,7 +11,8 @@ from tocsin.domain.alert import RawMark
 class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     """How far sources are read; the `tocsin_position` header of a commit (RECORDS §3).
 
-    `sources`: `<topic>/<p>` -> (next offset, fingerprint of the record before it). `raw`: `<topic>/<p>` -> last alert applied.
+    `sources`: `<topic>/<p>` -> (next offset, fingerprint of the record before it). `raw`: `<topic>/<p>` -> last alert
+    applied.
     """
 
     sources: dict[str, tuple[int, str]] = {}

@@ -20,8 +20,8 @@ class Draft(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record of the log. `timestamp` is milliseconds since the epoch, stamped by the broker at the append; it never goes
-    back within a partition."""
+    """A record of the log. `timestamp` is milliseconds since the epoch, stamped by the broker at the append; it never
+    goes back within a partition."""
 
     offset: int
     timestamp: int

@@ -1,0 +1,261 @@
+"""What one sighting brings about: a repeat only counts; a new episode joins or opens; a resolve ends; the rest is
+counted.
+
+Every sighting leaves exactly one trace: as the first of a member, in a tally, in `alert_resolved`, or as a tombstone.
+"""
+
+from collections.abc import Iterator
+
+from tocsin.correlate.attach import attach, open_new
+from tocsin.correlate.grouping import Placement, placement, rule_named, window_of
+from tocsin.correlate.regroup import kept_sessions, regroup
+from tocsin.correlate.state import GRACE, State
+from tocsin.correlate.write import Pen
+from tocsin.domain import events as ev
+from tocsin.domain.alert import AlertBody, AlertFacts, AlertStatus, Episode, Sighting, event_time
+from tocsin.domain.incident import Incident, Member
+from tocsin.domain.instant import Instant
+from tocsin.domain.lifecycle import UNFINISHED
+from tocsin.wire.normalized import body_of
+
+
+def on_sighting(pen: Pen, sighting: Sighting) -> Iterator[ev.Event]:
+    """The events of one sighting (acknowledgements are commands; see `people.acknowledge_by_alert`)."""
+    if sighting.status is AlertStatus.RESOLVED:
+        return on_resolved(pen, sighting)
+    return on_firing(pen, sighting)
+
+
+# ---- firing --------------------------------------------------------------------------------------------------------
+
+
+def on_firing(pen: Pen, sighting: Sighting) -> Iterator[ev.Event]:
+    member = continues(pen.state, sighting)
+    if member is not None:
+        yield from repeat(pen, sighting, member)
+        return
+    body = body_of(sighting)
+    facts = pen.facts(sighting, body)
+    where = placement(body, sighting.partition_key, sighting.correlation_id, pen.rules)
+    yield from join_or_open(pen, where, sighting.partition_key, facts, body)
+    stone = pen.state.tombstones.get(sighting.fingerprint)
+    if stone is not None and ends(stone, sighting, pen.now):
+        member = pen.state.alerts[facts.alert_id]
+        yield resolved_members(pen, [member], max(stone.resolved_at, sighting.received_at), "resolved_before_seen")
+
+
+def continues(state: State, sighting: Sighting) -> Member | None:
+    """The member whose episode a firing sighting continues, or that had ended after it was received (an old
+    sighting).
+    """
+    key = (
+        sighting.fingerprint,
+        sighting.starts_at if sighting.episode is Episode.STARTS_AT else None,
+        sighting.correlation_id,
+    )
+    for alert_id in reversed(state.episodes.get(key, ())):
+        member = state.alerts[alert_id]
+        if member.episode is not sighting.episode:
+            continue
+        if member.resolved_at is not None and sighting.received_at > member.resolved_at:
+            if state.incidents[member.incident_id].settled_at is not None and sighting.episode is Episode.STARTS_AT:
+                return member  # the same episode never reopens what a person resolved
+            return None
+        if sighting.episode is Episode.STARTS_AT or _goes_on(state, member, sighting):
+            return member
+    return None
+
+
+def _goes_on(state: State, member: Member, sighting: Sighting) -> bool:
+    """Whether a sighting without a `startsAt` belongs to the member: a key until its incident was ended by a person,
+    other identities within the window of their incident."""
+    incident = state.incidents[member.incident_id]
+    if sighting.episode is Episode.KEYED:
+        return incident.settled_at is None and incident.closed_at is None
+    reach = state.roster(incident.id).where(incident.gap)
+    if reach is None or incident.closed_at is not None:
+        return False
+    start, _ = event_time(sighting)
+    return reach.begun - incident.gap <= sighting.received_at and start <= reach.end + incident.gap
+
+
+def repeat(pen: Pen, sighting: Sighting, member: Member) -> Iterator[ev.Event]:
+    """Count it; and if it lengthened a window so that two touch, bring the group into order."""
+    state = pen.state
+    began = member.start
+    yield tally(pen, sighting, member)
+    group = state.groups.get(state.incidents[member.incident_id].group)
+    if group is not None and len(group.sessions) > 1 and _window_moved(state, member, began):
+        yield from settle_group(pen, state.incidents[member.incident_id])
+
+
+def tally(pen: Pen, sighting: Sighting, member: Member) -> ev.Tallied:
+    start, _ = event_time(sighting)
+    one = ev.Tally(
+        alert_id=member.alert_id,
+        count=1,
+        start=start,
+        last=max(start, sighting.received_at),
+        expires_at=sighting.expires_at if member.firing else None,
+    )
+    return ev.Tallied(tallies=(one,), **pen.stamps("repeat"))
+
+
+def _window_moved(state: State, member: Member, began: Instant) -> bool:
+    """Whether the last sighting of `member` moved the begin of its window, or its end as far as the next window."""
+    if member.start < began:
+        return True
+    incident = state.incidents[member.incident_id]
+    reach = state.roster(incident.id).where(incident.gap)
+    assert reach is not None
+    kept = kept_sessions(state, incident.group)
+    ids = [one.id for one in kept]
+    if incident.id not in ids or ids[-1] == incident.id:
+        return False
+    following = kept[ids.index(incident.id) + 1]
+    beyond = state.roster(following.id).where(following.gap)
+    return beyond is not None and beyond.begun <= reach.end + incident.gap
+
+
+def settle_group(pen: Pen, incident: Incident) -> Iterator[ev.Event]:
+    """Bring the windows of the incident's group into canonical order."""
+    rule = rule_named(incident.rule, pen.rules)
+    where = Placement(incident.group, incident.group_key, incident.header.labels, rule)
+    return regroup(pen, where, incident.partition_key)
+
+
+def join_or_open(
+    pen: Pen, where: Placement, partition_key: str, facts: AlertFacts, body: AlertBody
+) -> Iterator[ev.Event]:
+    """A new episode: the short path when it is the latest of its group, else the canonical sessions."""
+    state = pen.state
+    final = state.final_before()
+    kept = kept_sessions(state, where.group)
+    if final is not None and facts.start < final:
+        return late(pen, where, partition_key, facts, body)
+    if not kept:
+        return open_new(pen, where, partition_key, facts, body)
+    for incident in kept:
+        reach = state.roster(incident.id).where(incident.gap)
+        if reach is not None and facts.start < reach.latest:
+            return regroup(pen, where, partition_key, (facts, body))
+    latest = kept[-1]
+    reason = admits(state, latest, facts.start, where)
+    if reason is None:
+        return open_new(pen, where, partition_key, facts, body)
+    return attach(pen, latest, facts, reason)
+
+
+def admits(state: State, incident: Incident, start: Instant, where: Placement) -> str | None:
+    """The reason for which an alert that starts last in its group joins `incident`, or None
+    (`domain.window.Session`).
+    """
+    window = window_of(where.rule)
+    reach = state.roster(incident.id).where(incident.gap)
+    if reach is None:  # declared, no alert yet
+        return "joined_open_group" if start <= incident.header.opened_at + window.gap else None
+    if start <= reach.end + window.gap and start <= reach.begun + window.length_max:
+        return "joined_open_group"
+    settled = settled_by(state, incident, start)
+    if settled is not None and start <= settled + window.reopen_within:
+        return "within_reopen_window"
+    return None
+
+
+def settled_by(state: State, incident: Incident, instant: Instant) -> Instant | None:
+    """When the last member was over, if all were by `instant`."""
+    last: Instant | None = None
+    for member in state.members(incident.id):
+        settled_at = member.resolved_at or incident.settled_at
+        if settled_at is None or settled_at > instant:
+            return None
+        last = settled_at if last is None else max(last, settled_at)
+    return last
+
+
+def late(pen: Pen, where: Placement, partition_key: str, facts: AlertFacts, body: AlertBody) -> Iterator[ev.Event]:
+    """Beyond the grace: it joins the incident whose window is nearest and moves nothing; without one it opens its
+    own.
+    """
+    state = pen.state
+    group = state.groups.get(where.group)
+    nearest: tuple[float, str] | None = None
+    for incident_id in group.sessions if group else ():
+        incident = state.incidents[incident_id]
+        reach = state.roster(incident_id).where(incident.gap)
+        if reach is None:
+            continue
+        outside = max(reach.begun - facts.last, facts.start - reach.end)
+        if outside <= incident.gap:
+            nearest = min(nearest or (outside.total_seconds(), incident_id), (outside.total_seconds(), incident_id))
+    if nearest is None:
+        return open_new(pen, where, partition_key, facts, body)
+    return attach(pen, state.incidents[nearest[1]], facts, "late_amended")
+
+
+# ---- resolved ------------------------------------------------------------------------------------------------------
+
+
+def on_resolved(pen: Pen, sighting: Sighting) -> Iterator[ev.Event]:
+    """End every firing member of the fingerprint; a resolve that is older than their last sight only counts."""
+    state = pen.state
+    firing = [state.alerts[alert_id] for alert_id in state.firing.get(sighting.fingerprint, ())]
+    ended = [member for member in firing if member.last <= sighting.received_at]
+    if ended:
+        by_incident: dict[str, list[Member]] = {}
+        for member in ended:
+            by_incident.setdefault(member.incident_id, []).append(member)
+        for incident_id in sorted(by_incident):
+            incident = state.incidents[incident_id]
+            yield resolved_members(pen, by_incident[incident_id], sighting.received_at, "resolved")
+            group = state.groups[incident.group]
+            if len(group.sessions) > 1 and group.sessions[-1] != incident_id:
+                yield from settle_group(pen, incident)
+        return
+    known = firing or [state.alerts[a] for a in state.episodes.get(_episode(sighting), ())]
+    if known:
+        yield tally(pen, sighting, known[-1])
+    else:
+        stone = state.tombstones.get(sighting.fingerprint)
+        yield ev.Tombstoned(
+            fingerprint=sighting.fingerprint,
+            starts_at=sighting.starts_at,
+            resolved_at=max(sighting.received_at, stone.resolved_at) if stone else sighting.received_at,
+            forget_due_at=pen.now + 2 * GRACE,
+            **pen.stamps("resolved_unknown"),
+        )
+
+
+def _episode(sighting: Sighting) -> tuple[str, Instant | None, str]:
+    starts_at = sighting.starts_at if sighting.episode is Episode.STARTS_AT else None
+    return (sighting.fingerprint, starts_at, sighting.correlation_id)
+
+
+def ends(stone: ev.Tombstoned, sighting: Sighting, now: Instant) -> bool:
+    """Whether a resolve that came first ends this firing sighting."""
+    if stone.forget_due_at <= now:
+        return False
+    same_episode = sighting.starts_at is not None and stone.starts_at == sighting.starts_at
+    return sighting.received_at <= stone.resolved_at and (same_episode or stone.starts_at is None)
+
+
+def resolved_members(pen: Pen, members: list[Member], resolved_at: Instant, reason: str) -> ev.AlertResolved:
+    """Members of one incident stop firing; with none left the incident resolves after the rule's delay."""
+    state = pen.state
+    incident = state.incidents[members[0].incident_id]
+    firing = dict(state.roster(incident.id).firing)
+    for member in members:
+        firing[member.fingerprint] -= 1
+    left = sum(count > 0 for count in firing.values())
+    quiet = left == 0 and incident.header.status in UNFINISHED
+    delay = rule_named(incident.rule, pen.rules).resolve_delay
+    return pen.change(
+        ev.AlertResolved,
+        incident,
+        reason,
+        {"firing": left, "occurrences": incident.occurrences + len(members)},
+        fingerprint=members[0].fingerprint,
+        alert_ids=tuple(member.alert_id for member in members),
+        resolved_at=resolved_at,
+        resolve_due_at=pen.now + delay if quiet else None,
+    )

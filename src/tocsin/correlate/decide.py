@@ -1,0 +1,69 @@
+"""correlate: alerts and commands in, incident events out.
+
+In: sightings and commands of one partition, and deadlines. Out: the events of `incidents.events.v1`. The state is the
+fold of those events; the same alerts give the same incidents in any order within the grace (`domain.window`,
+`regroup`).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from tocsin import topics
+from tocsin.correlate.alerts import on_sighting
+from tocsin.correlate.deadlines import on_deadline
+from tocsin.correlate.evolve import evolve
+from tocsin.correlate.people import acknowledge_by_alert, on_command
+from tocsin.correlate.state import State
+from tocsin.correlate.write import Pen
+from tocsin.domain.agenda import Deadline
+from tocsin.domain.alert import AlertStatus, RawMark, Sighting
+from tocsin.domain.command import Command
+from tocsin.domain.events import Event
+from tocsin.domain.instant import Instant
+from tocsin.domain.rules import Rules
+from tocsin.stage import Effect, Input, Want
+
+
+class Correlate:
+    """The decider of one partition."""
+
+    name = "correlate"
+    reads = (topics.NORMALIZED, topics.COMMANDS)
+    journal = topics.INCIDENTS
+
+    def __init__(self, partition: int, partitions: int) -> None:
+        self.partition = partition
+        self.partitions = partitions
+
+    def empty(self) -> State:
+        return State()
+
+    def evolve(self, state: State, event: Event) -> None:
+        evolve(state, event)
+
+    def advanced(self, state: State, raw: RawMark, source: str) -> None:
+        state.raw[source] = raw
+
+    def decide(self, state: State, given: Input, rules: Rules, now: Instant) -> Iterable[Event]:
+        if isinstance(given, Sighting):
+            if given.status is AlertStatus.ACKNOWLEDGED:
+                actor = given.actor or "pagerduty"
+                return acknowledge_by_alert(self._pen(state, rules, now, given.cause, actor), given)
+            return on_sighting(self._pen(state, rules, now, given.cause), given)
+        if isinstance(given, Command):
+            return on_command(self._pen(state, rules, now, given.command_id, given.actor), given)
+        if isinstance(given, Deadline) and state.agenda.next() == given:
+            cause = f"deadline:{given.kind}:{given.at.isoformat()}"
+            return on_deadline(self._pen(state, rules, now, cause), given)
+        return ()
+
+    def _pen(self, state: State, rules: Rules, now: Instant, cause: str, actor: str = "tocsin") -> Pen:
+        return Pen(state, rules, now, cause, self.partition, self.partitions, actor)
+
+    def due(self, state: State) -> Deadline | None:
+        return state.agenda.next()
+
+    def wants(self, state: State) -> Sequence[Want]:
+        return ()
+
+    def effects(self, state: State) -> Sequence[Effect]:
+        return ()

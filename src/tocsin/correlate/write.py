@@ -1,0 +1,183 @@
+"""How correlate's events are made: each carries the incident's header as it is after the event.
+
+`Pen` holds what all events of one decision share. It reads the state at the moment of the call, so that a generator
+which yields an event and goes on always writes the next version.
+"""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from tocsin.correlate.grouping import Placement, assigned_to, category_of
+from tocsin.correlate.state import Roster, State
+from tocsin.domain import events as ev
+from tocsin.domain import ids
+from tocsin.domain.alert import AlertBody, AlertFacts, Sighting, event_time
+from tocsin.domain.header import SUMMARY_MAX, TITLE_MAX, IncidentHeader, cut_text
+from tocsin.domain.incident import Incident
+from tocsin.domain.instant import Instant
+from tocsin.domain.lifecycle import Status
+from tocsin.domain.rules import Rules
+
+E = TypeVar("E", bound=ev.IncidentEvent)
+HEADER_LABELS_MAX = 16
+HEADER_TEXT_MAX = 120
+"""Per label name and value, so that a header stays below its 4 KB."""
+HEADER_LINKS_MAX = 4
+HEADER_LINK_MAX = 300
+
+
+class Pen:
+    """Writes the events of one decision."""
+
+    __slots__ = ("actor", "cause", "now", "partition", "partitions", "rules", "state")
+
+    def __init__(
+        self,
+        state: State,
+        rules: Rules,
+        now: Instant,
+        cause: str,
+        partition: int,
+        partitions: int,
+        actor: str = ev.SYSTEM,
+    ) -> None:
+        self.state = state
+        self.rules = rules
+        self.now = now
+        self.cause = cause
+        self.actor = actor
+        self.partition = partition
+        self.partitions = partitions
+
+    def stamps(self, reason: str) -> dict[str, Any]:
+        """The fields that every event of this decision has."""
+        return {
+            "recorded_at": self.now,
+            "reason": reason,
+            "actor": self.actor,
+            "cause": self.cause,
+            "rules_version": self.rules.version,
+        }
+
+    def change(
+        self, kind: type[E], incident: Incident, reason: str, header: dict[str, Any] | None = None, **fields: Any
+    ) -> E:
+        """The next event of an incident. `header` names what changes in the header; counts are filled in."""
+        roster = self.state.rosters.get(incident.id) or Roster()
+        after: dict[str, Any] = {
+            "version": incident.version + 1,
+            "alerts": len(roster.fingerprints),
+            "firing": len(roster.firing),
+            "occurrences": incident.occurrences,
+            **(header or {}),
+        }
+        return kind(
+            incident_id=incident.id,
+            version=incident.version + 1,
+            header=msgspec.structs.replace(incident.header, **after),
+            **self.stamps(reason),
+            **fields,
+        )
+
+    def facts(self, sighting: Sighting, body: AlertBody) -> AlertFacts:
+        """What the events say of a new member."""
+        start, clamped = event_time(sighting)
+        return AlertFacts(
+            alert_id=ids.alert_id(sighting.raw_partition, sighting.incarnation, sighting.offset, sighting.index),
+            fingerprint=sighting.fingerprint,
+            episode=sighting.episode,
+            title=cut_text(body.title, TITLE_MAX),
+            severity=body.severity,
+            start=start,
+            last=max(start, sighting.received_at),
+            starts_at=sighting.starts_at,
+            event_time_clamped=clamped,
+            expires_at=sighting.expires_at,
+            category=body.category,
+            service=body.service,
+            source=body.source,
+            correlation_id=sighting.correlation_id,
+            labels=body.labels,
+            annotations=body.annotations,
+            links=body.links,
+            cut=body.cut,
+            raw=sighting.cause,
+        )
+
+    def next_number(self) -> tuple[str, int]:
+        """(number, ordinal) of the next incident: k * P + p + 1 within the UTC day of `now`."""
+        day = self.now.date().isoformat()
+        ordinal = self.state.ordinal if self.state.day == day else 0
+        return f"INC-{day}-{ordinal * self.partitions + self.partition + 1:03d}", ordinal
+
+    def opened(
+        self, where: Placement, partition_key: str, facts: AlertFacts, body: AlertBody, reason: str, **fields: Any
+    ) -> ev.Opened:
+        """A new incident whose first member `facts` describe."""
+        number, ordinal = self.next_number()
+        category = category_of(body, where.rule)
+        team, responder = assigned_to(category, facts.severity, self.rules.assignment)
+        header = IncidentHeader(
+            id=self.id_for(facts.alert_id, facts.fingerprint, facts.start),
+            number=number,
+            version=1,
+            title=facts.title,
+            severity=facts.severity,
+            status=Status.OPEN,
+            opened_at=self.now,
+            category=cut_text(category, HEADER_TEXT_MAX),
+            service=cut_text(body.service, HEADER_TEXT_MAX),
+            team=team,
+            assignee=responder,
+            source=cut_text(body.source, HEADER_TEXT_MAX),
+            correlation_id=cut_text(facts.correlation_id, HEADER_TEXT_MAX),
+            alerts=1,
+            firing=1,
+            occurrences=1,
+            summary=cut_text(body.annotations.get("description") or body.annotations.get("summary") or "", SUMMARY_MAX),
+            labels=_short(where.labels),
+            links=_links(body.links),
+        )
+        return self.opening(header, ordinal, where, partition_key, facts.start, reason, alert=facts, **fields)
+
+    def id_for(self, *parts: object) -> str:
+        """Id of an incident that this decision opens for what `parts` name."""
+        return ids.incident_id(self.partition, self.cause, *map(str, parts))
+
+    def opening(
+        self,
+        header: IncidentHeader,
+        ordinal: int,
+        where: Placement,
+        partition_key: str,
+        event_time: Instant,
+        reason: str,
+        **fields: Any,
+    ) -> ev.Opened:
+        """The first event of an incident."""
+        return ev.Opened(
+            incident_id=header.id,
+            version=1,
+            header=header,
+            ordinal=ordinal,
+            group=where.group,
+            group_key=where.group_key,
+            partition_key=partition_key,
+            event_time=event_time,
+            rule=where.rule.name,
+            gap_seconds=where.rule.gap.total_seconds(),
+            **self.stamps(reason),
+            **fields,
+        )
+
+
+def _short(labels: dict[str, str]) -> dict[str, str]:
+    names = sorted(labels)[:HEADER_LABELS_MAX]
+    return {cut_text(name, HEADER_TEXT_MAX): cut_text(labels[name], HEADER_TEXT_MAX) for name in names}
+
+
+def _links(links: dict[str, str]) -> dict[str, str]:
+    """Whole links only: a cut URL leads nowhere."""
+    whole = {name: url for name, url in links.items() if len(url) <= HEADER_LINK_MAX and len(name) <= HEADER_TEXT_MAX}
+    return dict(sorted(whole.items())[:HEADER_LINKS_MAX])
