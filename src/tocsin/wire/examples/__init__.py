@@ -10,12 +10,13 @@ from tocsin.domain import events as ev
 from tocsin.domain.alert import RawMark
 from tocsin.domain.command import Command
 from tocsin.domain.instant import to_ms
-from tocsin.topics import INCIDENTS, NORMALIZED, RAW
 from tocsin.wire.events import POSITION as POSITION_HEADER
 from tocsin.wire.events import encode, source_of, stamp
 from tocsin.wire.examples import incident, outcome
 from tocsin.wire.examples.story import COMMAND_ID, INCARNATION, INCIDENT, OFFSET, START, at
 from tocsin.wire.position import Position, encode_position, record_fingerprint
+
+INCIDENTS: Final = "incidents.events.v1"
 
 EVENTS: Final[dict[str, ev.Event]] = {
     event.TYPE: event
@@ -39,8 +40,8 @@ COMMAND: Final = Command(
 )
 
 POSITION: Final = Position(
-    sources={f"{NORMALIZED.name}/0": (57, record_fingerprint(None, b"the record before"))},
-    raw={f"{RAW.name}/0": RawMark(INCARNATION, 88, 0, at(-0.25))},
+    sources={"alerts.normalized.v1/0": (57, record_fingerprint(None, b"the record before"))},
+    raw={"alerts.raw.v1/0": RawMark(INCARNATION, 88, 0, at(-0.25))},
 )
 
 ALERT: Final[dict[str, Any]] = {
@@ -60,8 +61,8 @@ def headers() -> dict[str, str]:
     """The headers of the opening event, as text; it ends a commit, so it carries the position."""
     stamped = stamp(
         encode(EVENTS["incident.opened"]),
-        source=source_of("tocsin", INCIDENTS.name, 0),
-        journal=INCIDENTS.name,
+        source=source_of("tocsin", INCIDENTS, 0),
+        journal=INCIDENTS,
         partition=0,
         offset=OFFSET,
         claim=3970,
@@ -73,7 +74,7 @@ def exported() -> dict[str, Any]:
     """The opening event as a line of `tocsin topics export`."""
     encoded = encode(EVENTS["incident.opened"])
     return {
-        "topic": INCIDENTS.name,
+        "topic": INCIDENTS,
         "partition": 0,
         "offset": OFFSET,
         "timestamp": to_ms(START),
