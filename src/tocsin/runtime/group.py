@@ -1,0 +1,86 @@
+"""The owners of one partition, in the order of the stream, worked in turns by one task.
+
+In: what `topology` says. Out: turns: read everything once, then let time pass. One task for the three stages of a partition
+keeps the order of cause and effect plain, and costs no wake-ups between them.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from tocsin import topology
+from tocsin.runtime.effects import Effects, Lanes
+from tocsin.runtime.owner import Owner
+from tocsin.runtime.rules import SettingsFeed
+from tocsin.runtime.world import World
+from tocsin.topics import COMMANDS
+
+__all__ = ["Group"]
+
+
+class Group:
+    """One partition of all deciders. Worthless after an exception: make a new one."""
+
+    def __init__(
+        self,
+        partition: int,
+        partitions: int,
+        world: World,
+        feed: SettingsFeed,
+        lanes: Lanes,
+        stream: topology.Stream = topology.STREAM,
+    ) -> None:
+        self.partition = partition
+        self._world = world
+        self._held = True
+        self.wake = asyncio.Event()
+        """Set when an effect has ended: a turn is due without new input."""
+        self.owners: list[Owner] = []
+        self.effects: list[Effects] = []
+        in_front: Owner | None = None
+        for stage in topology.deciders(partition, partitions, stream):
+            effects = Effects(world, lanes, lambda: self._held, self.wake.set)
+            owner = Owner(stage, world, feed, partitions=partitions, effects=effects, ahead=in_front)
+            self.owners.append(owner)
+            self.effects.append(effects)
+            if COMMANDS in stage.reads:
+                in_front = owner
+
+    async def load(self) -> None:
+        """Load every owner; see `Owner.load`."""
+        for owner in self.owners:
+            await owner.load()
+        self._world.metrics.add("tocsin_partition_loads_total", 1)
+        self._world.metrics.show_open()
+
+    def places(self) -> Mapping[tuple[str, int], int]:
+        """The place up to which *all* owners have read, by (topic, partition)."""
+        places: dict[tuple[str, int], int] = {}
+        for owner in self.owners:
+            for key, offset in owner.places().items():
+                places[key] = min(offset, places.get(key, offset))
+        return places
+
+    async def step(self) -> bool:
+        """One turn; False when there was nothing to do."""
+        busy = False
+        for owner in self.owners:
+            busy |= await owner.read()
+        for owner in self.owners:
+            busy |= await owner.tick()
+        return busy
+
+    def idle_for(self) -> float:
+        """Seconds that may pass until the next turn, without new input."""
+        return min(owner.idle_for() for owner in self.owners)
+
+    async def release(self) -> None:
+        """Give the partition back in order: what correlate still has to say comes first."""
+        for owner in self.owners:
+            await owner.release()
+        self.drop()
+
+    def drop(self) -> None:
+        """The partition is not ours any more, or nothing is: nothing is sent or written from now on."""
+        self._held = False
+        for effects in self.effects:
+            effects.drop()

@@ -1,0 +1,416 @@
+"""The owner of one partition of one stage: reads its sources, decides, evolves, commits, fires deadlines, starts effects.
+
+In: records of the sources, deadlines, results of effects. Out: commits in the journal. Invariants (DESIGN §2, PROTOCOL §1-§6):
+
+- the state is the fold of the journal and of what is pending; folding the journal again gives the same state;
+- a commit carries how far the sources were read, all pending tallies, and all events of an input or none;
+- effects start when everything the state knows is in the journal;
+- `now` never goes back, across owners too.
+
+Any exception but `Lost` and `SourceLost` is a bug or a broken log: nothing is acknowledged, the process has to end.
+It does not know whether a poller or a Kafka agent calls it.
+"""
+
+from collections.abc import Sequence
+from math import inf
+from typing import Any, Final
+
+import msgspec
+
+from tocsin.domain.agenda import Deadline
+from tocsin.domain.alert import RawMark
+from tocsin.domain.command import Command
+from tocsin.domain.errors import Reject, TocsinError
+from tocsin.domain.events import Event, Positioned
+from tocsin.domain.instant import EPOCH, Instant
+from tocsin.runtime.broker import BATCH_BYTES_MAX
+from tocsin.runtime.effects import Effects
+from tocsin.runtime.gate import Gate
+from tocsin.runtime.journal import Journal, JournalReader
+from tocsin.runtime.pending import Pending, item_of
+from tocsin.runtime.positions import Positions, check_source
+from tocsin.runtime.rejects import append_shared, reject, rejected_draft
+from tocsin.runtime.routing import partition_of
+from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
+from tocsin.runtime.rules import SettingsFeed
+from tocsin.runtime.world import SourceLost, World
+from tocsin.stage import Decider, Fact, Input, Room
+from tocsin.topics import COMMANDS, NORMALIZED, Kind, Topic
+from tocsin.wire.command import decode_command
+from tocsin.wire.events import POSITION, counts, decode, encode, source_of
+from tocsin.wire.normalized import decode_batch
+from tocsin.wire.position import decode_position, encode_position
+from tocsin.wire.record import Draft, Record
+
+__all__ = ["Owner", "StageBug"]
+
+READ_RECORDS_MAX: Final = 1000
+READ_BYTES_MAX: Final = 1024 * 1024
+"""One read of one source: a storm of alerts holds up a command by no more than this takes to decide."""
+FIRE_MAX: Final = 1000
+"""Deadlines a tick: then the sources are looked at again."""
+TALLY_EVERY: Final = 1.0
+"""Seconds that repeats wait for company (DESIGN §6)."""
+POSITION_EVERY: Final = 10.0
+"""Seconds of input without a commit (PROTOCOL §3): what a restart reads again."""
+
+
+class StageBug(TocsinError):
+    """A stage broke its contract; its state cannot be trusted."""
+
+
+class Owner:
+    """One stage's partition. `load` once, then `work`/`read` and `tick` in turns from one task, then `release`."""
+
+    def __init__(
+        self,
+        stage: Decider[Any],
+        world: World,
+        feed: SettingsFeed,
+        *,
+        partitions: int,
+        effects: Effects | None = None,
+        ahead: "Owner | None" = None,
+    ) -> None:
+        """`ahead`: the owner in front of this one that reads the commands."""
+        self.stage = stage
+        self.partition = stage.partition
+        self.name = f"{stage.name}/{stage.partition}"
+        self.state: Any = stage.empty()
+        self.positions = Positions()
+        self.journal: Journal | None = None
+        self.effects = effects
+        self._world = world
+        self._feed = feed
+        self._rules, self._rules_place = feed.rules, feed.place
+        self._partitions = partitions
+        self._latest: Instant = EPOCH
+        self._pending = Pending(source_of(world.instance, stage.journal.name, self.partition))
+        self._idle_since: float | None = None
+        """When something first waited for the next commit."""
+        # Stable: commands first, else in the order of the stage.
+        self._order = sorted(stage.reads, key=lambda topic: topic is not COMMANDS)
+        self._gate = Gate(
+            lambda: self._ends(stage.reads),
+            self.next,
+            (lambda: ahead._ends((COMMANDS,))) if ahead else self._no_ends,
+            ahead.next if ahead else self.next,
+        )
+
+    # ---- places ------------------------------------------------------------------------------------------------------
+
+    def next(self, topic: str) -> int:
+        """The offset of `topic` to read next."""
+        return self.positions.next(f"{topic}/{self.partition}")
+
+    def places(self) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> next offset, of every source."""
+        return {(topic.name, self.partition): self.next(topic.name) for topic in self.stage.reads}
+
+    async def _ends(self, topics: Sequence[Topic]) -> dict[str, int]:
+        return {topic.name: await self._end(topic.name) for topic in topics}
+
+    async def _no_ends(self) -> dict[str, int]:
+        return {}
+
+    async def _end(self, topic: str) -> int:
+        broker = self._world.broker
+        return await self._world.patiently(f"read {topic}/{self.partition}", lambda: broker.end(topic, self.partition))
+
+    def _now(self) -> Instant:
+        self._latest = max(self._latest, self._world.now())
+        return self._latest
+
+    # ---- load --------------------------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Fold the journal, check the sources, claim, and take up unfinished effects.
+
+        Raises:
+            Lost: somebody else wrote between the fold and the claim.
+            SourceLost: a source, or the journal itself, is not what it was.
+        """
+        end = await self._fold()
+        for topic in self.stage.reads:
+            source = f"{topic.name}/{self.partition}"
+            place = self.positions.next(source), self.positions.fingerprint(source)
+            await check_source(self._world, topic.name, self.partition, *place)
+        self.journal = Journal(self._world, self.stage.journal.name, self.partition, end)
+        await self.journal.claim(self._now())
+        if self.effects:
+            self.effects.resume(self.stage.effects(self.state))
+
+    async def _fold(self) -> int:
+        topic, broker, reader = self.stage.journal.name, self._world.broker, JournalReader(self._world)
+        name = f"{topic}/{self.partition}"
+        begin = await self._world.patiently(f"read {name}", lambda: broker.begin(topic, self.partition))
+        if begin:
+            raise SourceLost("journal_trimmed", f"{name} begins at {begin} and there is no checkpoint before it")
+        offset = 0
+        while True:
+            records, next_offset = await reader.read(topic, self.partition, offset)
+            if next_offset == offset:
+                return offset
+            for record in records:
+                self._replay(record)
+            offset = next_offset
+
+    def _replay(self, record: Record) -> None:
+        event = decode(record.headers, record.value)
+        self.stage.evolve(self.state, event)
+        self._latest = max(self._latest, event.recorded_at)
+        self._world.metrics.folded(event)
+        if (header := record.header(POSITION)) is not None:
+            position = decode_position(header)
+            self.positions.fold(position)
+            for source, mark in position.raw.items():
+                self.stage.advanced(self.state, mark, source)
+
+    # ---- input -------------------------------------------------------------------------------------------------------
+
+    async def read(self) -> bool:
+        """Read at most one slice of each source and work it, in one commit if it fits. True if there was anything."""
+        self._adopt_rules()
+        busy = False
+        for topic in self._order:
+            records = await self._slice(topic)
+            if not records:
+                continue
+            busy = True
+            await self._take(topic, records)
+        await self._settle()
+        return busy
+
+    async def work(self, topic: Topic, records: Sequence[Record]) -> None:
+        """Work records of one source, whatever their place: those below the position are dropped, holes are read."""
+        self._adopt_rules()
+        await self._take(topic, records)
+        await self._settle()
+
+    async def _slice(self, topic: Topic) -> Sequence[Record]:
+        broker, offset = self._world.broker, self.next(topic.name)
+        return await self._world.patiently(
+            f"read {topic.name}/{self.partition}",
+            lambda: broker.read(
+                topic.name, self.partition, offset, records_max=READ_RECORDS_MAX, bytes_max=READ_BYTES_MAX
+            ),
+        )
+
+    async def _read_to(self, topic: Topic, end: int) -> None:
+        while self.next(topic.name) < end:
+            await self._take(topic, await self._slice(topic))
+
+    async def _take(self, topic: Topic, records: Sequence[Record]) -> None:
+        if topic.kind is Kind.JOURNAL:
+            # What rests on an event of an earlier journal is worked after that event (PROTOCOL §5).
+            for earlier in self._order[: self._order.index(topic)]:
+                await self._read_to(earlier, await self._end(earlier.name))
+        source = f"{topic.name}/{self.partition}"
+        started, inputs = self._world.clock.monotonic(), 0
+        for record in records:
+            if record.offset < self.next(topic.name):
+                continue
+            if record.offset > self.next(topic.name):
+                await self._fill_hole(topic, record.offset)
+            if topic is NORMALIZED:
+                inputs += await self._take_alerts(record)
+            elif topic is COMMANDS:
+                inputs += await self._take_command(record)
+            elif counts(record.headers, record.offset):
+                inputs += await self._take_fact(topic, record)
+            self.positions.moved(source, record)
+        if self._idle_since is None:
+            self._idle_since = started
+        self._world.metrics.decided(self.stage.name, inputs, self._world.clock.monotonic() - started)
+
+    async def _fill_hole(self, topic: Topic, end: int) -> None:
+        """Work what lies between the position and `end`; the caller was given records from further on."""
+        while (offset := self.next(topic.name)) < end:
+            records = [record for record in await self._slice(topic) if record.offset < end]
+            if not records or records[0].offset != offset:
+                found = records[0].offset if records else end
+                raise SourceLost("source_trimmed", f"{topic.name}/{self.partition}: {offset} to {found} cannot be read")
+            await self._take(topic, records)
+
+    async def _take_alerts(self, record: Record) -> int:
+        try:
+            sightings = decode_batch(record.value or b"")
+        except (msgspec.MsgspecError, IndexError, OverflowError) as error:
+            await self._reject(NORMALIZED, record, Reject("bad_batch", str(error)))
+            return 0
+        for sighting in sightings:
+            source = sighting.raw_source
+            mark = self.positions.mark(source)
+            place = (sighting.offset, sighting.index)
+            if mark and mark.incarnation == sighting.incarnation and (mark.offset, mark.index) >= place:
+                continue  # ingest repeated itself after a crash (PROTOCOL §4)
+            await self._apply(sighting)
+            mark = RawMark(sighting.incarnation, *place, sighting.received_at)
+            self.positions.applied(source, mark)
+            self.stage.advanced(self.state, mark, source)
+        return len(sightings)
+
+    async def _take_command(self, record: Record) -> int:
+        try:
+            command = decode_command(record.value)
+        except Reject as error:
+            await self._reject(COMMANDS, record, error)
+            return 0
+        home = partition_of(command, self._partitions)
+        if home is not None and home != self.partition:
+            await self._forward(command, record, home)
+            return 0
+        await self._apply(command)
+        return 1
+
+    async def _forward(self, command: Command, record: Record, home: int) -> None:
+        """Unchanged, to the owner of the incident; a repeat has the same command id and so the same answer."""
+        await append_shared(self._world, COMMANDS.name, home, [Draft(record.key, record.value, record.headers)])
+
+    async def _reject(self, topic: Topic, record: Record, error: Reject) -> None:
+        draft = rejected_draft(
+            value=record.value,
+            headers=record.headers,
+            word=error.word,
+            message=str(error),
+            stage=self.stage.name,
+            source=f"{topic.name}/{self.partition}",
+            position=str(record.offset),
+        )
+        await reject(self._world, self.partition, [draft])
+
+    async def _take_fact(self, topic: Topic, record: Record) -> int:
+        try:
+            event = decode(record.headers, record.value)
+        except Reject as error:
+            if error.word != "unknown_event_type":
+                raise
+            return 0  # a newer tocsin wrote it; what this version knows does not depend on it
+        await self._apply(Fact(event, topic.name, self.partition, record.offset))
+        return 1
+
+    # ---- decide, evolve, commit --------------------------------------------------------------------------------------
+
+    async def _apply(self, given: Input) -> bool:
+        """Decide one input and evolve its events; they join the next commit together. True if there were any."""
+        now, stage, state = self._now(), self.stage, self.state
+        events: list[Event] = []
+        for event in stage.decide(state, given, self._rules, now):
+            stage.evolve(state, event)
+            events.append(event)
+        if not events:
+            return False
+        items = [item_of(event) for event in events]
+        if not self._pending.fits(items, self.positions.size):
+            if self._pending:
+                await self._commit()
+            if not self._pending.fits(items, self.positions.size):
+                what = f"{type(given).__name__} brought about {self._pending.cost(items)} bytes of events"
+                raise StageBug(f"{self.name}: {what}; one commit holds at most {BATCH_BYTES_MAX}")
+        self._pending.add(items)
+        return True
+
+    def _adopt_rules(self) -> None:
+        """New rules apply between commits only: a commit's position names the rules that its events were decided by."""
+        if not self._pending:
+            self._rules, self._rules_place = self._feed.rules, self._feed.place
+
+    async def _settle(self) -> None:
+        """Commit what does not wait for company; then start the effects that the journal now knows."""
+        if self._pending.events:
+            await self._commit()
+        if self.effects and not self._pending:
+            self.effects.start()
+
+    async def _commit(self) -> None:
+        assert self.journal is not None, "load first"
+        self.positions.set(SETTINGS_SOURCE, self._rules_place)
+        records = self._pending.records()
+        if not records:
+            records = [encode(Positioned(recorded_at=self._now(), rules_version=self._rules.version))]
+        position = self.positions.changes() if self.positions.changed else None
+        await self.journal.commit(records, encode_position(position) if position else b"")
+        self.positions.settled()
+        self._pending.clear()
+        self._idle_since = None
+        self._world.metrics.committed(record.event for record in records)
+        self._adopt_rules()
+
+    # ---- time --------------------------------------------------------------------------------------------------------
+
+    async def tick(self) -> bool:
+        """Record results of effects, fire deadlines, fill lanes, flush what has waited long enough. True if it did."""
+        self._adopt_rules()
+        busy = False
+        for result in self.effects.results() if self.effects else ():
+            busy |= await self._apply(result)
+        if (at := await self._gate.passed(self._first(), self._now())) is not None:
+            busy |= await self._fire(at)
+            busy |= await self._fill_lanes(at)
+        await self._settle()
+        if self._overdue() <= 0:
+            await self._commit()
+        return busy
+
+    def _first(self) -> Instant | None:
+        """The earliest instant at which something is to be decided without input."""
+        deadline = self.stage.due(self.state)
+        first = deadline.at if deadline else None
+        if self.effects:
+            for want in self.stage.wants(self.state):
+                if (first is None or want.at < first) and self.effects.room(want.channel):
+                    first = want.at
+        return first
+
+    async def _fire(self, at: Instant) -> bool:
+        fired = False
+        for _ in range(FIRE_MAX):
+            deadline: Deadline | None = self.stage.due(self.state)
+            if deadline is None or deadline.at > at:
+                break
+            fired = True
+            await self._apply(deadline)
+            if self.stage.due(self.state) == deadline:
+                raise StageBug(f"{self.name}: {deadline} was decided and is still due")
+        return fired
+
+    async def _fill_lanes(self, at: Instant) -> bool:
+        filled = False
+        for want in self.stage.wants(self.state) if self.effects else ():
+            assert self.effects is not None
+            if want.at > at or not (room := self.effects.room(want.channel)):
+                continue
+            if not await self._apply(Room(want.channel, room)):
+                raise StageBug(f"{self.name}: {want} was given room for {room} and wants it still")
+            self.effects.reserve(self.stage.effects(self.state))
+            filled = True
+        return filled
+
+    def _overdue(self) -> float:
+        """Seconds until what waits for company has to be committed; infinite when nothing waits."""
+        if self._idle_since is None:
+            return inf
+        waited = self._world.clock.monotonic() - self._idle_since
+        if self._pending:
+            return TALLY_EVERY - waited
+        return POSITION_EVERY - waited if self.positions.changed else inf
+
+    def idle_for(self) -> float:
+        """Seconds until `tick` has something to do, without new input; infinite when it never will."""
+        if self.effects and self.effects.has_results:
+            return 0.0
+        wait = self._overdue()
+        if (first := self._first()) is not None:
+            wait = min(wait, (first - self._now()).total_seconds())
+        return max(0.0, wait)
+
+    # ---- end ---------------------------------------------------------------------------------------------------------
+
+    async def release(self) -> None:
+        """Give the partition back: no new sends, results of the running ones, pending tallies and the position."""
+        if self.effects:
+            await self.effects.stop()
+            for result in self.effects.results():
+                await self._apply(result)
+        if self._pending or self.positions.changed:
+            await self._commit()

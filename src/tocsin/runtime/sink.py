@@ -1,0 +1,94 @@
+"""Feeds the event log: every event topic, every partition, in turn, as much as there is.
+
+In: journal records that count, from the sink's own position on. Out: batches of at most 1,000, each with the position in the
+sink's transaction. A sink that is down is tried again for as long as it takes; nothing in front of it notices.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from tocsin.domain.errors import Retry
+from tocsin.persist.sqlite import LostPosition
+from tocsin.runtime.journal import JournalReader
+from tocsin.runtime.world import SourceLost, World
+from tocsin.stage import Sink
+from tocsin.topics import Topic
+
+__all__ = ["SinkRunner"]
+
+BATCH_RECORDS_MAX: Final = 1000
+"""One transaction: large enough to be cheap, small enough that readers see it soon."""
+PASSING: Final = (Retry, OSError, sqlite3.OperationalError)
+"""Down, locked, full: the sink will take it later."""
+
+
+class SinkRunner:
+    """All partitions of all event topics. `load` once, then `step` from one task."""
+
+    def __init__(self, sink: Sink, world: World, topics: Sequence[Topic]) -> None:
+        self._sink = sink
+        self._world = world
+        self._reader = JournalReader(world)
+        self._next: dict[tuple[str, int], int] = {}
+        self._topics = topics
+        self._failures = 0
+
+    @property
+    def behind(self) -> bool:
+        """The sink did not take the last batch."""
+        return self._failures > 0
+
+    async def load(self) -> None:
+        """Ask the sink how far it is. A sink that is ahead of the log keeps its partition stopped, and says so."""
+        for topic in self._topics:
+            for partition in range(self._world.broker.partitions(topic.name)):
+                await self._load(topic.name, partition)
+
+    async def _load(self, topic: str, partition: int) -> None:
+        part = f"event log {topic}/{partition}"
+        position = await self._sink.position(topic, partition)
+        broker = self._world.broker
+        end = await self._world.patiently(part, lambda: broker.end(topic, partition))
+        if position > end:
+            self._next.pop((topic, partition), None)
+            what = f"the event log was read up to {position}, the log ends at {end}: {position - end} records are lost"
+            self._world.problems.put(part, what)
+        else:
+            self._next[topic, partition] = position
+
+    def places(self) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> next offset of everything that is fed."""
+        return dict(self._next)
+
+    async def step(self) -> bool:
+        """Take one batch of each partition; False when there was nothing new anywhere."""
+        busy = False
+        for (topic, partition), start in list(self._next.items()):
+            try:
+                records, next_offset = await self._reader.read(topic, partition, start, records_max=BATCH_RECORDS_MAX)
+            except SourceLost as error:
+                self._world.problems.put(f"event log {topic}/{partition}", str(error))
+                del self._next[topic, partition]
+                continue
+            if next_offset == start:
+                continue
+            busy = True
+            try:
+                await self._sink.append(topic, partition, records, next_offset)
+            except LostPosition:
+                # Another process has taken these records: go on where it is.
+                await self._failed("event log", f"{topic}/{partition} is fed by somebody else, too")
+                await self._load(topic, partition)
+                continue
+            except PASSING as error:
+                await self._failed("event log", f"{type(error).__name__}: {error}")
+                return True
+            self._next[topic, partition] = next_offset
+            self._failures = 0
+            self._world.problems.drop("event log")
+        return busy
+
+    async def _failed(self, part: str, text: str) -> None:
+        self._failures += 1
+        await self._world.wait_after(part, self._failures, Retry(text))
