@@ -43,6 +43,20 @@ class Broken(TocsinError):
     """The log itself cannot be trusted or used any more (disk full, fsync error, checksum): stop, say why, lose nothing."""
 
 
+def batch_sizes(drafts: Sequence[Draft]) -> list[int]:
+    """The bytes of each of `drafts`; every implementation takes and refuses the same batches.
+
+    Raises:
+        ValueError: no drafts, or more than `BATCH_BYTES_MAX` bytes together.
+    """
+    sizes = [draft.size for draft in drafts]
+    if not sizes:
+        raise ValueError("an append needs at least one record")
+    if sum(sizes) > BATCH_BYTES_MAX:
+        raise ValueError(f"{sum(sizes)} bytes in one append; at most {BATCH_BYTES_MAX} are allowed")
+    return sizes
+
+
 class Broker(Protocol):
     """A partitioned, durable, append-only log.
 

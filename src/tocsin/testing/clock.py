@@ -1,7 +1,7 @@
 """A clock that stands still until it is advanced.
 
-In: `advance`. Out: the same `Clock` as in production, so that a test of hours takes no time. It never reads the
-machine's clock and wakes waiters in the order of their deadlines, so a run is the same each time.
+In: `advance`. Out: the same `Clock` as in production, so that a test of hours takes no time. It never reads
+the machine's clock and wakes waiters in the order of their deadlines, so a run is the same each time.
 """
 
 import asyncio
