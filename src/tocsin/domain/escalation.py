@@ -1,7 +1,8 @@
 """Who is called when nobody answers: the steps that the policy gives for an incident, and what follows a step.
 
-In: an incident header, the rows of the policy, the instant from which they count. Out: `EscalationStep`s with their instants,
-sorted by when they are due. Invariants: no two steps of a plan are equal; a raised severity makes no call later than it was.
+In: an incident header, the rows of the policy, the instant from which they count. Out: `EscalationStep`s with their
+instants, sorted by when they are due. Invariants: no two steps of a plan are equal; a raised severity makes no call
+later than it was.
 It does not know who is on call: that is looked up when a step fires.
 """
 
@@ -53,8 +54,8 @@ def in_order(steps: Iterable[EscalationStep]) -> tuple[EscalationStep, ...]:
 def replanned(steps: Sequence[EscalationStep], pending: Sequence[EscalationStep]) -> tuple[EscalationStep, ...]:
     """The plan after a raise: the new `steps`, but nothing later than what was `pending`.
 
-    A level that was waiting stays due when it was; the first call comes no later than the earliest one that waited. Where
-    the policy has no row for the new severity, what was pending stays: a raise never silences an escalation.
+    A level that was waiting stays due when it was; the first call comes no later than the earliest one that waited.
+    Where the policy has no row for the new severity, what was pending stays: a raise never silences an escalation.
     """
     if not steps or not pending:
         return in_order(steps or pending)

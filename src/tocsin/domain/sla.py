@@ -1,7 +1,7 @@
 """What is promised for an incident: acknowledged in time, resolved in time.
 
-In: a severity, the targets of the rules, the instant a promise starts. Out: `Promise`s with all their instants, which go into
-events; nothing is computed from rules again later.
+In: a severity, the targets of the rules, the instant a promise starts. Out: `Promise`s with all their instants, which
+go into events; nothing is computed from rules again later.
 Invariants: a promise is at risk before it is broken; a raised severity never moves a promise to a later instant.
 It does not say what happens when a promise is broken; escalate does.
 """

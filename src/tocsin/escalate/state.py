@@ -1,0 +1,58 @@
+"""What escalate knows: per unfinished incident, the steps and promises that still run.
+
+In: nothing but escalate's own events (`evolve.py`). Out: the next deadline. Invariants: the agenda holds exactly the
+earliest step and the unsaid instants of the promises of each incident here; an ended incident is not here.
+It does not know incidents for which nothing was ever scheduled.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from tocsin.domain.agenda import Agenda
+from tocsin.domain.events import EscalationStep
+from tocsin.domain.header import IncidentHeader
+from tocsin.domain.sla import TARGETS, Promise
+
+STEP: Final = "escalation.step"
+"""Kind of the deadline of the earliest step."""
+AT_RISK: Final = {target: f"sla.{target}.at_risk" for target in TARGETS}
+BREACH: Final = {target: f"sla.{target}.breach" for target in TARGETS}
+"""Kinds of the deadlines of a promise, by its target."""
+
+
+class Running(msgspec.Struct, kw_only=True):
+    """The escalation of one incident."""
+
+    header: IncidentHeader
+    """As it was at `incident_version`."""
+    incident_version: int
+    incident_offset: int
+    """Of the last incident event that something was written for."""
+    steps: tuple[EscalationStep, ...] = ()
+    """Still to come, in the order in which they are due."""
+    promises: dict[str, Promise] = {}
+    """By target; a broken one stays, so that it is not broken twice."""
+    written: int = 0
+    """Events written for it; makes their ids differ."""
+
+
+@dataclass(slots=True)
+class Escalations:
+    """The state of one partition."""
+
+    running: dict[str, Running] = field(default_factory=dict)
+    """By incident id."""
+    agenda: Agenda = field(default_factory=Agenda)
+
+    def replan(self, incident_id: str) -> None:
+        """Make the agenda say what `running` says of this incident."""
+        running = self.running.get(incident_id)
+        steps = running.steps if running else ()
+        self.agenda.put(STEP, incident_id, steps[0].due_at if steps else None)
+        for target in TARGETS:
+            promise = running.promises.get(target) if running else None
+            kept = promise is None or promise.breached
+            self.agenda.put(AT_RISK[target], incident_id, None if kept or not promise else promise.risk_due_at)
+            self.agenda.put(BREACH[target], incident_id, None if kept or not promise else promise.due_at)
