@@ -23,5 +23,5 @@ def decode_command(value: bytes | None) -> Command:
     """
     try:
         return _decoder.decode(value or b"")
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:  # the last two come from foreign bytes
         raise Reject("bad_command", str(error)) from error

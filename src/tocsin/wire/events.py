@@ -125,7 +125,5 @@ def decode_value(name: str, value: bytes | None) -> Event:
         raise Reject("unknown_event_type", f"no event type {name!r} is known to this version")
     try:
         return decoder.decode(value)
-    except msgspec.ValidationError as error:
-        raise Reject("bad_event", f"{name}: {error}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:  # the last two come from foreign bytes
         raise Reject("bad_event", f"{name}: {error}") from error

@@ -30,7 +30,6 @@ def journal_events() -> tuple[ev.Event, ...]:
             cause="alerts.raw.v1/0/90/0",
             fingerprint=FINGERPRINT,
             resolved_at=at(9),
-            starts_at=at(-67.25),
             forget_due_at=at(610),
         ),
         ev.Followed(
