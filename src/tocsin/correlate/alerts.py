@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tocsin.correlate.attach import attach, open_new
 from tocsin.correlate.grouping import Placement, placement, rule_named, window_of
 from tocsin.correlate.regroup import kept_sessions, regroup
-from tocsin.correlate.state import GRACE, State
+from tocsin.correlate.state import TOMBSTONE_KEPT, State
 from tocsin.correlate.write import Pen
 from tocsin.domain import events as ev
 from tocsin.domain.alert import AlertBody, AlertFacts, AlertStatus, Episode, Sighting, event_time
@@ -34,59 +34,66 @@ def on_firing(pen: Pen, sighting: Sighting) -> Iterator[ev.Event]:
     if member is not None:
         yield from repeat(pen, sighting, member)
         return
+    state = pen.state
     body = body_of(sighting)
     facts = pen.facts(sighting, body)
     where = placement(body, sighting.partition_key, sighting.correlation_id, pen.rules)
     yield from join_or_open(pen, where, sighting.partition_key, facts, body)
-    stone = pen.state.tombstones.get(sighting.fingerprint)
-    if stone is not None and ends(stone, sighting, pen.now):
-        member = pen.state.alerts[facts.alert_id]
-        yield resolved_members(pen, [member], max(stone.resolved_at, sighting.received_at), "resolved_before_seen")
+    resolved_at = earliest_resolve(state, sighting.fingerprint, sighting.received_at, pen.now)
+    if resolved_at is not None:
+        member = state.alerts[facts.alert_id]
+        yield resolved_members(pen, [member], resolved_at, "resolved_before_seen")
+        yield from _if_not_last(pen, state.incidents[member.incident_id])
 
 
 def continues(state: State, sighting: Sighting) -> Member | None:
     """The member whose episode a firing sighting continues, or that had ended after it was received (an old
     sighting).
     """
-    key = (
-        sighting.fingerprint,
-        sighting.starts_at if sighting.episode is Episode.STARTS_AT else None,
-        sighting.correlation_id,
-    )
-    for alert_id in reversed(state.episodes.get(key, ())):
+    starts_at = sighting.starts_at if sighting.episode is Episode.STARTS_AT else None
+    key = (sighting.fingerprint, starts_at, sighting.correlation_id)
+    for alert_id in state.episodes.get(key, ()):
         member = state.alerts[alert_id]
         if member.episode is not sighting.episode:
             continue
+        incident = state.incidents[member.incident_id]
         if member.resolved_at is not None and sighting.received_at > member.resolved_at:
-            if state.incidents[member.incident_id].settled_at is not None and sighting.episode is Episode.STARTS_AT:
+            if incident.settled_at is not None and sighting.episode is Episode.STARTS_AT:
                 return member  # the same episode never reopens what a person resolved
-            return None
-        if sighting.episode is Episode.STARTS_AT or _goes_on(state, member, sighting):
+        elif sighting.episode is Episode.STARTS_AT:
+            return member
+        elif sighting.episode is Episode.KEYED:
+            if incident.settled_at is None and incident.closed_at is None:
+                return member  # a key goes on until it is resolved, by its source or by a person
+        elif incident.closed_at is None and _touches(state, member, sighting):
             return member
     return None
 
 
-def _goes_on(state: State, member: Member, sighting: Sighting) -> bool:
-    """Whether a sighting without a `startsAt` belongs to the member: a key until its incident was ended by a person,
-    other identities within the window of their incident."""
-    incident = state.incidents[member.incident_id]
-    if sighting.episode is Episode.KEYED:
-        return incident.settled_at is None and incident.closed_at is None
-    reach = state.roster(incident.id).where(incident.gap)
-    if reach is None or incident.closed_at is not None:
+def _touches(state: State, member: Member, sighting: Sighting) -> bool:
+    """Whether a sighting without a `startsAt` lies within the gap of the member, with no resolve between the two."""
+    at = sighting.received_at
+    gap = state.incidents[member.incident_id].gap
+    if all(at < span.start - gap or at > span.end + gap for span in member.spans):
         return False
-    start, _ = event_time(sighting)
-    return reach.begun - incident.gap <= sighting.received_at and start <= reach.end + incident.gap
+    return at >= member.start or earliest_resolve(state, sighting.fingerprint, at, member.start) is None
+
+
+def earliest_resolve(state: State, fingerprint: str, since: Instant, until: Instant) -> Instant | None:
+    """The first known resolve of the fingerprint within [since, until]."""
+    resolves = [state.alerts[alert_id].resolved_at for alert_id in state.known.get(fingerprint, ())]
+    resolves += [state.last_resolve.get(fingerprint)]
+    return min((one for one in resolves if one is not None and since <= one <= until), default=None)
 
 
 def repeat(pen: Pen, sighting: Sighting, member: Member) -> Iterator[ev.Event]:
-    """Count it; and if it lengthened a window so that two touch, bring the group into order."""
+    """Count it; and if it moved a window so that it is cut elsewhere now, bring the group into order."""
     state = pen.state
     began = member.start
     yield tally(pen, sighting, member)
-    group = state.groups.get(state.incidents[member.incident_id].group)
-    if group is not None and len(group.sessions) > 1 and _window_moved(state, member, began):
-        yield from settle_group(pen, state.incidents[member.incident_id])
+    incident = state.incidents[member.incident_id]
+    if member.start < began or _reaches_next(state, incident):
+        yield from settle_group(pen, incident)
 
 
 def tally(pen: Pen, sighting: Sighting, member: Member) -> ev.Tallied:
@@ -101,20 +108,24 @@ def tally(pen: Pen, sighting: Sighting, member: Member) -> ev.Tallied:
     return ev.Tallied(tallies=(one,), **pen.stamps("repeat"))
 
 
-def _window_moved(state: State, member: Member, began: Instant) -> bool:
-    """Whether the last sighting of `member` moved the begin of its window, or its end as far as the next window."""
-    if member.start < began:
-        return True
-    incident = state.incidents[member.incident_id]
-    reach = state.roster(incident.id).where(incident.gap)
-    assert reach is not None
-    kept = kept_sessions(state, incident.group)
-    ids = [one.id for one in kept]
-    if incident.id not in ids or ids[-1] == incident.id:
+def _reaches_next(state: State, incident: Incident) -> bool:
+    """Whether the window of `incident` touches the next one of its group."""
+    if len(state.groups[incident.group].sessions) < 2:
         return False
-    following = kept[ids.index(incident.id) + 1]
+    kept = kept_sessions(state, incident.group)
+    if incident not in kept[:-1]:
+        return False
+    following = kept[kept.index(incident) + 1]
+    reach = state.roster(incident.id).where(incident.gap)
     beyond = state.roster(following.id).where(following.gap)
-    return beyond is not None and beyond.begun <= reach.end + incident.gap
+    return reach is not None and beyond is not None and beyond.begun <= reach.end + incident.gap
+
+
+def _if_not_last(pen: Pen, incident: Incident) -> Iterator[ev.Event]:
+    """A member settled: the next window of the group may belong to this one now."""
+    kept = kept_sessions(pen.state, incident.group)
+    if incident in kept[:-1]:
+        yield from settle_group(pen, incident)
 
 
 def settle_group(pen: Pen, incident: Incident) -> Iterator[ev.Event]:
@@ -197,46 +208,32 @@ def late(pen: Pen, where: Placement, partition_key: str, facts: AlertFacts, body
 
 
 def on_resolved(pen: Pen, sighting: Sighting) -> Iterator[ev.Event]:
-    """End every firing member of the fingerprint; a resolve that is older than their last sight only counts."""
+    """End every member of the fingerprint that was not seen firing later, at the earliest resolve; else only count it.
+
+    A resolve is no sight of the alert: it lengthens no window, but it settles (`domain.window`).
+    """
     state = pen.state
-    firing = [state.alerts[alert_id] for alert_id in state.firing.get(sighting.fingerprint, ())]
-    ended = [member for member in firing if member.last <= sighting.received_at]
-    if ended:
-        by_incident: dict[str, list[Member]] = {}
-        for member in ended:
+    at = sighting.received_at
+    known = [state.alerts[alert_id] for alert_id in state.known.get(sighting.fingerprint, ())]
+    by_incident: dict[str, list[Member]] = {}
+    for member in known:
+        if member.last <= at and (member.resolved_at is None or at < member.resolved_at):
             by_incident.setdefault(member.incident_id, []).append(member)
-        for incident_id in sorted(by_incident):
-            incident = state.incidents[incident_id]
-            yield resolved_members(pen, by_incident[incident_id], sighting.received_at, "resolved")
-            group = state.groups[incident.group]
-            if len(group.sessions) > 1 and group.sessions[-1] != incident_id:
-                yield from settle_group(pen, incident)
-        return
-    known = firing or [state.alerts[a] for a in state.episodes.get(_episode(sighting), ())]
-    if known:
-        yield tally(pen, sighting, known[-1])
-    else:
-        stone = state.tombstones.get(sighting.fingerprint)
+    for incident_id in sorted(by_incident):
+        incident = state.incidents[incident_id]
+        yield resolved_members(pen, by_incident[incident_id], at, "resolved")
+        yield from _if_not_last(pen, incident)
+    if known and not by_incident:
+        member = known[-1]
+        again = ev.Tally(alert_id=member.alert_id, count=1, start=member.last, last=member.last, resolved_at=at)
+        yield ev.Tallied(tallies=(again,), **pen.stamps("resolved_again"))
+    elif not known:
         yield ev.Tombstoned(
             fingerprint=sighting.fingerprint,
-            starts_at=sighting.starts_at,
-            resolved_at=max(sighting.received_at, stone.resolved_at) if stone else sighting.received_at,
-            forget_due_at=pen.now + 2 * GRACE,
+            resolved_at=max(at, state.last_resolve.get(sighting.fingerprint, at)),
+            forget_due_at=at + TOMBSTONE_KEPT,
             **pen.stamps("resolved_unknown"),
         )
-
-
-def _episode(sighting: Sighting) -> tuple[str, Instant | None, str]:
-    starts_at = sighting.starts_at if sighting.episode is Episode.STARTS_AT else None
-    return (sighting.fingerprint, starts_at, sighting.correlation_id)
-
-
-def ends(stone: ev.Tombstoned, sighting: Sighting, now: Instant) -> bool:
-    """Whether a resolve that came first ends this firing sighting."""
-    if stone.forget_due_at <= now:
-        return False
-    same_episode = sighting.starts_at is not None and stone.starts_at == sighting.starts_at
-    return sighting.received_at <= stone.resolved_at and (same_episode or stone.starts_at is None)
 
 
 def resolved_members(pen: Pen, members: list[Member], resolved_at: Instant, reason: str) -> ev.AlertResolved:
@@ -245,7 +242,8 @@ def resolved_members(pen: Pen, members: list[Member], resolved_at: Instant, reas
     incident = state.incidents[members[0].incident_id]
     firing = dict(state.roster(incident.id).firing)
     for member in members:
-        firing[member.fingerprint] -= 1
+        if member.firing:
+            firing[member.fingerprint] -= 1
     left = sum(count > 0 for count in firing.values())
     quiet = left == 0 and incident.header.status in UNFINISHED
     delay = rule_named(incident.rule, pen.rules).resolve_delay

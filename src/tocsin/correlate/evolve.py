@@ -31,8 +31,7 @@ def evolve(state: State, event: ev.Event) -> None:
         state.outcomes[event.command_id] = event
         state.forget_at(event.recorded_at + OUTCOME_KEPT, "outcome", event.command_id)
     elif isinstance(event, ev.Tombstoned):
-        state.tombstones[event.fingerprint] = event
-        state.forget_at(event.forget_due_at, "tombstone", event.fingerprint)
+        state.ended_nothing(event.fingerprint, event.resolved_at)
 
 
 def _tallied(state: State, event: ev.Tallied) -> None:
@@ -43,6 +42,8 @@ def _tallied(state: State, event: ev.Tallied) -> None:
             continue
         if tally.expires_at is not None and member.firing:
             state.agenda.put("expire", member.alert_id, member.expires_at)
+        if tally.resolved_at is not None:
+            state.ended_nothing(member.fingerprint, tally.resolved_at)
         roster = state.rosters[member.incident_id]
         reach = roster.reach
         if reach is not None:

@@ -8,21 +8,24 @@ while evolving. `Roster.reach` is a cache: it never takes part in comparisons an
 import heapq
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from tocsin.domain.agenda import Agenda
 from tocsin.domain.alert import AlertFacts, RawMark
-from tocsin.domain.events import CommandEvent, Tombstoned
+from tocsin.domain.events import CommandEvent
 from tocsin.domain.incident import Incident, Member
 from tocsin.domain.instant import Instant
 
 GRACE: Final = timedelta(minutes=10)
 """Equal to the clamp of event times (`domain.alert`), so that what is read in order is never late."""
+TOMBSTONE_KEPT: Final = 2 * GRACE
+"""How long after it a resolve still ends sightings that were received before it."""
 OUTCOME_KEPT: Final = timedelta(hours=24)
 """How long a command id gets the same answer again."""
 
+K = TypeVar("K")
 EpisodeKey = tuple[str, Instant | None, str]
 """(fingerprint, `startsAt` of the source or None, correlation id)."""
 
@@ -83,6 +86,13 @@ def _count(counts: dict[str, int], key: str, by: int) -> None:
         del counts[key]
 
 
+def _take(index: dict[K, list[str]], key: K, alert_id: str) -> None:
+    """Remove an alert from an index, and the entry with it when it was the last."""
+    index[key].remove(alert_id)
+    if not index[key]:
+        del index[key]
+
+
 def reach_of(members: Iterable[Member], gap: timedelta) -> Reach:
     """Begin and end of the session that `members` form. They are taken as belonging together, whatever their
     distance.
@@ -131,10 +141,13 @@ class State:
         """Alert ids, oldest first."""
         self.firing: dict[str, list[str]] = {}
         """Fingerprint -> alert ids that fire."""
+        self.known: dict[str, list[str]] = {}
+        """Fingerprint -> alert ids of all its episodes, oldest first."""
         self.groups: dict[str, Group] = {}
         self.numbers: dict[str, str] = {}
         self.outcomes: dict[str, CommandEvent] = {}
-        self.tombstones: dict[str, Tombstoned] = {}
+        self.last_resolve: dict[str, Instant] = {}
+        """Fingerprint -> the latest resolve that ended nothing: of something unknown, or resolved already."""
         self.retired: set[str] = set()
         self.raw: dict[str, RawMark] = {}
         self.agenda = Agenda()
@@ -161,6 +174,7 @@ class State:
         self.alerts[member.alert_id] = member
         self.roster(member.incident_id).add(member)
         self.episodes.setdefault(episode_key(member), []).append(member.alert_id)
+        self.known.setdefault(member.fingerprint, []).append(member.alert_id)
         self.firing.setdefault(member.fingerprint, []).append(member.alert_id)
         self.agenda.put("expire", member.alert_id, member.expires_at)
 
@@ -174,10 +188,8 @@ class State:
         roster = self.rosters.pop(incident_id, None)
         for member in list(roster.members.values()) if roster else ():
             del self.alerts[member.alert_id]
-            key = episode_key(member)
-            self.episodes[key].remove(member.alert_id)
-            if not self.episodes[key]:
-                del self.episodes[key]
+            _take(self.episodes, episode_key(member), member.alert_id)
+            _take(self.known, member.fingerprint, member.alert_id)
             if member.firing:
                 self.silence(member)
             self.agenda.put("expire", member.alert_id, None)
@@ -194,10 +206,7 @@ class State:
 
     def silence(self, member: Member) -> None:
         """Take a member out of the firing index."""
-        firing = self.firing[member.fingerprint]
-        firing.remove(member.alert_id)
-        if not firing:
-            del self.firing[member.fingerprint]
+        _take(self.firing, member.fingerprint, member.alert_id)
 
     def find(self, reference: str) -> Incident | None:
         """The incident of an id or a number, following merges to the one that survived."""
@@ -218,6 +227,12 @@ class State:
     def forget_at(self, at: Instant, kind: str, key: str) -> None:
         heapq.heappush(self._forget, (at, kind, key))
 
+    def ended_nothing(self, fingerprint: str, resolved_at: Instant) -> None:
+        """Remember a resolve for sightings that are still on their way."""
+        if resolved_at >= self.last_resolve.get(fingerprint, resolved_at):
+            self.last_resolve[fingerprint] = resolved_at
+            self.forget_at(resolved_at + TOMBSTONE_KEPT, "tombstone", fingerprint)
+
     def forget_until(self, now: Instant) -> None:
         """Drop outcomes, retired ids, groups and tombstones whose time is up."""
         while self._forget and self._forget[0][0] <= now:
@@ -227,9 +242,9 @@ class State:
             elif kind == "retired":
                 self.retired.discard(key)
             elif kind == "tombstone":
-                stone = self.tombstones.get(key)
-                if stone is not None and stone.forget_due_at <= at:
-                    del self.tombstones[key]
+                resolved_at = self.last_resolve.get(key)
+                if resolved_at is not None and resolved_at + TOMBSTONE_KEPT <= at:
+                    del self.last_resolve[key]
             elif kind == "group":
                 group = self.groups.get(key)
                 if group is not None and not group.sessions and group.last not in self.incidents:
@@ -248,11 +263,12 @@ class State:
                 if roster.members
             },
             "episodes": self.episodes,
+            "known": self.known,
             "firing": {key: sorted(value) for key, value in self.firing.items()},
             "groups": {key: (group.sessions, group.last, group.ended_at) for key, group in self.groups.items()},
             "numbers": self.numbers,
             "outcomes": self.outcomes,
-            "tombstones": self.tombstones,
+            "last_resolve": self.last_resolve,
             "retired": self.retired,
             "raw": self.raw,
             "agenda": self.agenda.items(),

@@ -245,6 +245,10 @@ class Tally(msgspec.Struct, array_like=True, frozen=True):
     start: Instant
     last: Instant
     expires_at: Instant | None = None
+    resolved_at: Instant | None = None
+    """The latest resolve among them, when it was resolved already: an older sighting that is still on its way ends by
+    it.
+    """
 
 
 class Tallied(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -262,7 +266,6 @@ class Tombstoned(Event, frozen=True, kw_only=True, omit_defaults=True):
     TYPE = "journal.tombstoned"
     fingerprint: str
     resolved_at: Instant
-    starts_at: Instant | None = None
     forget_due_at: Instant
 
 

@@ -238,7 +238,6 @@ def _alert_resolved(book: Book, incident: Incident, event: ev.AlertResolved) -> 
             member.expires_at = None
             member.occurrences += 1
             incident.occurrences += 1
-            see(member.spans, event.resolved_at, event.resolved_at)
     incident.resolve_due_at = event.resolve_due_at
 
 

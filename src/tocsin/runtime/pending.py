@@ -35,6 +35,7 @@ class _Stretch:
     start: Instant
     last: Instant
     expires_at: Instant | None
+    resolved_at: Instant | None
 
     def joins(self, tally: Tally) -> bool:
         """Whether the stretches connect, so that `domain.incident.see` makes one of the two anyway."""
@@ -46,6 +47,8 @@ class _Stretch:
         self.last = max(self.last, tally.last)
         if tally.expires_at is not None and (self.expires_at is None or tally.expires_at > self.expires_at):
             self.expires_at = tally.expires_at
+        if tally.resolved_at is not None and (self.resolved_at is None or tally.resolved_at > self.resolved_at):
+            self.resolved_at = tally.resolved_at
 
 
 @dataclass(slots=True)
@@ -68,14 +71,14 @@ class _Sum:
             if known and known[-1].joins(tally):
                 known[-1].add(tally)
             else:
-                known.append(_Stretch(tally.count, tally.start, tally.last, tally.expires_at))
+                known.append(_Stretch(tally.count, tally.start, tally.last, tally.expires_at, tally.resolved_at))
                 self.stretches += 1
         return self.stretches - before
 
     def events(self) -> list[Tallied]:
         """The sum, in records of at most `TALLIES_MAX` entries."""
         tallies = [
-            Tally(alert_id, one.count, one.start, one.last, one.expires_at)
+            Tally(alert_id, one.count, one.start, one.last, one.expires_at, one.resolved_at)
             for alert_id, stretches in self.by_alert.items()
             for one in stretches
         ]
