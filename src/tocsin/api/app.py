@@ -1,0 +1,70 @@
+"""The application: routers, gate, and how everything that goes wrong is answered."""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+import tocsin
+from tocsin.api import alerting, commands, incidents, intake, log, operations, pages
+from tocsin.api.answer import Failure
+from tocsin.api.gate import Gate
+from tocsin.api.serving import Serving
+from tocsin.persist.queries import Queries
+from tocsin.runtime.clock import Clock, SystemClock
+from tocsin.runtime.node import Node
+from tocsin.settings import Settings
+
+HTTP_WORDS = {404: "not_found", 405: "method_not_allowed"}
+
+
+def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """The application over `node`; `node` may still be starting. Queries read the database that the settings name.
+
+    Args:
+        clock: what intake takes for now; the system's by default.
+    """
+    app = FastAPI(
+        title="tocsin",
+        version=tocsin.__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    queries = Queries(settings.event_log_path) if node.event_log is not None else None
+    app.state.serving = Serving(node, settings, queries, clock or SystemClock())
+    for part in (intake, incidents, alerting, commands, log, operations, pages):
+        app.include_router(part.router)
+    app.add_exception_handler(Failure, _failure)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Gate, settings=settings)
+    return app
+
+
+async def _failure(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Failure)
+    return error.answer()
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError | ValidationError)
+    problems = [_sentence(one["loc"], str(one["msg"])) for one in error.errors()]
+    return Failure(422, "invalid", "; ".join(problems), problems=problems).answer()
+
+
+def _sentence(loc: tuple[int | str, ...], message: str) -> str:
+    where = ".".join(str(step) for step in loc)
+    text = message.removeprefix("Value error, ")
+    return f"{where}: {text}" if where else text
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    word = HTTP_WORDS.get(error.status_code, "error")
+    answer = Failure(error.status_code, word, f"{request.method} {request.url.path}: {error.detail}").answer()
+    answer.headers.update(error.headers or {})
+    return answer

@@ -1,0 +1,51 @@
+"""Read a request's body with a limit that holds while it comes in, whatever its length header says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from tocsin.api.answer import Failure
+from tocsin.api.serving import BODIES_BYTES_MAX, Serving
+
+BODY_SECONDS_MAX: Final = 30.0
+"""For a whole body: 32 MB at 10 Mbit/s; a client that drips bytes holds no place for longer."""
+
+
+@asynccontextmanager
+async def body_of(request: Request, serving: Serving, bytes_max: int) -> AsyncIterator[bytes]:
+    """The body; it counts against the common budget until the block ends.
+
+    Raises:
+        Failure: 413 above `bytes_max`, 408 when it comes too slowly, 503 when all bodies together are too large.
+    """
+    claimed = request.headers.get("content-length", "0")
+    if claimed.isascii() and claimed.isdigit() and int(claimed) > bytes_max:
+        raise _too_large(bytes_max)
+    size = 0
+    try:
+        chunks: list[bytes] = []
+        try:
+            async with asyncio.timeout(BODY_SECONDS_MAX):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    serving.bodies_bytes += len(chunk)
+                    if size > bytes_max:
+                        raise _too_large(bytes_max)
+                    if serving.bodies_bytes > BODIES_BYTES_MAX:
+                        raise Failure(503, "busy", "too many large bodies at once", retry_after=1)
+                    chunks.append(chunk)
+        except TimeoutError:
+            raise Failure(408, "slow_body", f"the body took longer than {BODY_SECONDS_MAX:.0f} s") from None
+        except ClientDisconnect:
+            raise Failure(400, "incomplete_body", "the client went away") from None
+        yield b"".join(chunks)
+    finally:
+        serving.bodies_bytes -= size
+
+
+def _too_large(bytes_max: int) -> Failure:
+    return Failure(413, "too_large", f"the body is larger than {bytes_max} bytes")

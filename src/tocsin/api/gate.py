@@ -1,0 +1,130 @@
+"""What every request passes: who may come in, how many at once, and the headers of every answer.
+
+In: an ASGI request. Out: the same with `state["actor"]`, or a refusal. With tokens configured everything but the
+health endpoints needs one. Without, tocsin listens on the loopback only and takes care that no web page speaks through
+the browser of its user: foreign `Host` names (DNS rebinding) and foreign origins are refused.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tocsin.api.answer import Failure
+from tocsin.settings import Settings
+from tocsin.settings.values import is_loopback
+
+REQUESTS_MAX: Final = 512
+"""At once, those that wait for an outcome included; a request costs some 50 KB besides its body."""
+ACTOR_MAX: Final = 64
+OPEN_PATHS: Final = frozenset({"/-/healthy", "/-/ready", "/healthz", "/readyz"})
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+LOCAL_ACTOR: Final = "local"
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class Gate:
+    """ASGI middleware; one for the process."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        self._app = app
+        self._tokens = [(token.name, token.hash.removeprefix("sha256:")) for token in settings.http.tokens]
+        names = {settings.http.address[0], urlsplit(settings.http.external_url).hostname or ""}
+        self._hosts = frozenset(name.lower() for name in names if name)
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        health = scope["path"] in OPEN_PATHS
+        self._running += 1
+        try:
+            if not health:
+                self._admit(scope)
+                if self._running > REQUESTS_MAX:
+                    raise Failure(503, "busy", f"more than {REQUESTS_MAX} requests at once", retry_after=1)
+            await self._app(scope, receive, send_guarded)
+        except Failure as failure:
+            await failure.answer()(scope, receive, send_guarded)
+        finally:
+            self._running -= 1
+
+    def _admit(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        if scope["method"] not in SAFE_METHODS:
+            self._refuse_other_sites(headers)
+        state = scope.setdefault("state", {})
+        if self._tokens:
+            state["actor"] = self._token_name(headers)
+        else:
+            self._refuse_other_hosts(headers)
+            state["actor"] = self._local_actor(headers)
+
+    def _token_name(self, headers: Mapping[str, str]) -> str:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        given = hashlib.sha256(token.strip().encode()).hexdigest()
+        found = ""
+        for name, expected in self._tokens:  # all of them, so that the time tells nothing
+            if hmac.compare_digest(given, expected):
+                found = name
+        if scheme.lower() != "bearer" or not found:
+            failure = Failure(
+                401, "unauthorized", "needs the header 'Authorization: Bearer <token>' with a known token"
+            )
+            failure.headers["WWW-Authenticate"] = "Bearer"
+            raise failure
+        return found
+
+    def _local_actor(self, headers: Mapping[str, str]) -> str:
+        actor = headers.get("x-tocsin-actor", "").strip()
+        if len(actor) > ACTOR_MAX or not actor.isprintable():
+            raise Failure(400, "bad_actor", f"X-Tocsin-Actor holds at most {ACTOR_MAX} printable characters")
+        return actor or LOCAL_ACTOR
+
+    def _refuse_other_hosts(self, headers: Mapping[str, str]) -> None:
+        host = hostname(headers.get("host", ""))
+        if host not in self._hosts and not is_loopback(host):
+            raise Failure(
+                403,
+                "forbidden_host",
+                f"the host {host!r} is not this tocsin's; set http.external_url, or http.tokens to lift this check",
+            )
+
+    def _refuse_other_sites(self, headers: Mapping[str, str]) -> None:
+        origin = headers.get("origin")
+        if headers.get("sec-fetch-site") == "cross-site" or (
+            origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+        ):
+            raise Failure(403, "forbidden_origin", "requests from other web sites are refused")
+
+
+def hostname(host: str) -> str:
+    """The name in a `Host` header, lower case, without port and brackets; empty when it has none that is sound."""
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").lower()
+        if ":" in name:
+            return str(ipaddress.IPv6Address(name))
+    except ValueError:
+        return ""
+    return name

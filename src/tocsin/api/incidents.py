@@ -1,0 +1,86 @@
+"""Incidents as the database has them: a list with filters, and everything about one."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
+
+from tocsin.api.answer import Json, not_found
+from tocsin.api.choice import chosen
+from tocsin.api.serving import Served
+from tocsin.domain.instant import as_utc
+from tocsin.domain.lifecycle import Status
+from tocsin.domain.severity import Severity
+
+PAGE_MAX: Final = 500
+"""Items of one page; some 500 KB."""
+ALERTS_SHOWN: Final = 100
+TIMELINE_SHOWN: Final = 500
+TEXT_MAX: Final = 256
+"""Letters of a filter."""
+
+Text = Annotated[str, Query(max_length=TEXT_MAX)]
+Words = Annotated[list[str], Query()]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+Reference = Annotated[str, Path(max_length=TEXT_MAX, description="Incident id or number")]
+
+router = APIRouter(tags=["incidents"])
+
+
+@router.get("/api/incident_response", summary="Incidents, newest first")
+def incidents(
+    serving: Served,
+    status: Words = [],  # noqa: B006 - FastAPI copies it
+    severity: Words = [],  # noqa: B006
+    category: Words = [],  # noqa: B006
+    service: Text = "",
+    team: Text = "",
+    q: Text = "",
+    opened_after: datetime | None = None,
+    opened_before: datetime | None = None,
+    limit: Limit = 50,
+    cursor: Text = "",
+) -> Response:
+    page = serving.queries.incidents(
+        status=chosen("status", status, Status),
+        severity=chosen("severity", severity, Severity),
+        category=tuple(category),
+        service=service,
+        team=team,
+        q=q,
+        opened_after=as_utc(opened_after) if opened_after else None,
+        opened_before=as_utc(opened_before) if opened_before else None,
+        limit=limit,
+        cursor=cursor,
+    )
+    return Json({"items": page.items, "next": page.next, "total": page.total})
+
+
+@router.get("/api/incident_response/{reference}", summary="One incident with alerts, timeline, deliveries")
+def incident(serving: Served, reference: Reference) -> Response:
+    """With `escalation`: what escalates next, and when."""
+    queries = serving.queries
+    found: dict[str, Any] | None = queries.incident(reference)
+    if found is None:
+        raise not_found("incident", reference)
+    key = found["id"]
+    members = queries.alerts(incident=key, limit=ALERTS_SHOWN)
+    return Json(
+        {
+            **found,
+            "alert_list": {"items": members.items, "next": members.next, "total": members.total},
+            "timeline": queries.timeline(key, limit=TIMELINE_SHOWN).items,
+            "deliveries": queries.deliveries(key),
+            "escalation": queries.escalation(key),
+        }
+    )
+
+
+@router.get("/api/incident_response/{reference}/timeline", summary="The timeline of one incident, page by page")
+def timeline(serving: Served, reference: Reference, limit: Limit = PAGE_MAX, cursor: Text = "") -> Response:
+    found = serving.queries.incident(reference)
+    if found is None:
+        raise not_found("incident", reference)
+    page = serving.queries.timeline(found["id"], limit=limit, cursor=cursor)
+    return Json({"items": page.items, "next": page.next, "total": page.total})

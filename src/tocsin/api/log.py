@@ -1,0 +1,158 @@
+"""The log itself: its topics, their records as `topics export` writes them, and what ingest rejected.
+
+Records are shown as they are, those of a journal that do not count included (they are marked).
+"""
+
+import base64
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
+
+from tocsin.api.answer import Failure, Json, not_found
+from tocsin.api.serving import Served, Serving
+from tocsin.runtime.broker import Broker
+from tocsin.settings.problem import suggestion
+from tocsin.topics import REJECTED, TOPICS, Kind, Topic
+from tocsin.wire.events import counts
+from tocsin.wire.record import Record
+
+RECORDS_MAX: Final = 1000
+ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+WAIT_SECONDS_MAX: Final = 30.0
+REJECTED_SHOWN: Final = 500
+ERROR_PREFIX: Final = "tocsin_error_"
+
+router = APIRouter(tags=["log"])
+
+
+@router.get("/api/v1/topics", summary="The topics with the offsets of their partitions")
+async def topics(serving: Served) -> Response:
+    broker = serving.node.broker
+    return Json({"items": [await _described(broker, topic) for topic in TOPICS.values()]})
+
+
+async def _described(broker: Broker, topic: Topic) -> dict[str, Any]:
+    partitions = [
+        {
+            "partition": partition,
+            "begin": await broker.begin(topic.name, partition),
+            "end": await broker.end(topic.name, partition),
+        }
+        for partition in range(broker.partitions(topic.name))
+    ]
+    return {
+        "topic": topic.name,
+        "kind": topic.kind,
+        "retention_days": topic.retention_days,
+        "records": sum(one["end"] - one["begin"] for one in partitions),
+        "partitions": partitions,
+    }
+
+
+@router.get("/api/v1/topics/{topic}/{partition}/records", summary="Records of one partition, in order")
+async def records(
+    serving: Served,
+    topic: str,
+    partition: Annotated[int, Path(ge=0)],
+    start: Annotated[int | None, Query(alias="from", description="Offset; negative = before the end")] = None,
+    limit: Annotated[int, Query(ge=1, le=RECORDS_MAX)] = RECORDS_MAX,
+    wait: Annotated[float, Query(ge=0, le=WAIT_SECONDS_MAX, description="Seconds to wait for a record")] = 0.0,
+) -> Response:
+    """`next` is where to go on; `end` is the end of the partition at the time."""
+    broker = serving.node.broker
+    _check(broker, topic, partition)
+    begin, end = await broker.begin(topic, partition), await broker.end(topic, partition)
+    offset = begin if start is None else max(begin, end + start if start < 0 else start)
+    if offset >= end and wait:
+        await broker.wait({(topic, partition): offset}, wait)
+    found = await broker.read(topic, partition, offset, records_max=limit, bytes_max=ANSWER_BYTES_MAX)
+    following = found[-1].offset + 1 if found else offset
+    return Json(
+        {
+            "records": [line(topic, partition, record) for record in found],
+            "next": following,
+            "end": max(await broker.end(topic, partition), following if found else 0),
+        }
+    )
+
+
+def _check(broker: Broker, topic: str, partition: int) -> None:
+    if topic not in TOPICS:
+        raise Failure(404, "not_found", f"no topic {topic!r}{suggestion(topic, TOPICS)}")
+    if partition >= broker.partitions(topic):
+        raise Failure(404, "not_found", f"{topic} has {broker.partitions(topic)} partitions, counted from 0")
+
+
+def line(topic: str, partition: int, record: Record) -> dict[str, Any]:
+    """One record as a line of `topics export`: exact, `value` when it is text, else `value_base64`."""
+    shown: dict[str, Any] = {
+        "topic": topic,
+        "partition": partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "key": None,
+        "headers": {name: value.decode("utf-8", "replace") for name, value in record.headers},
+    }
+    if TOPICS[topic].kind is Kind.JOURNAL and not counts(record.headers, record.offset):
+        shown["counts"] = False
+    return shown | _text_or_base64("key", record.key) | _text_or_base64("value", record.value)
+
+
+def _text_or_base64(name: str, value: bytes | None) -> dict[str, str | None]:
+    try:
+        return {name: None if value is None else value.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": base64.b64encode(value or b"").decode()}
+
+
+@router.get("/api/v1/rejected", summary="What ingest could not use, newest first")
+async def rejected(serving: Served, limit: Annotated[int, Query(ge=1, le=REJECTED_SHOWN)] = 50) -> Response:
+    broker = serving.node.broker
+    found: list[tuple[int, Record]] = []
+    for partition in range(broker.partitions(REJECTED.name)):
+        end = await broker.end(REJECTED.name, partition)
+        start = max(await broker.begin(REJECTED.name, partition), end - limit)
+        while start < end:
+            records = await broker.read(REJECTED.name, partition, start, records_max=limit)
+            if not records:
+                break
+            found += [(partition, record) for record in records]
+            start = records[-1].offset + 1
+    found.sort(key=lambda one: (one[1].timestamp, one[1].offset), reverse=True)
+    return Json({"items": [_rejection(partition, record) for partition, record in found[:limit]]})
+
+
+@router.get("/api/v1/rejected/{partition}/{offset}", summary="One rejected record with its bytes")
+async def one_rejected(
+    serving: Served, partition: Annotated[int, Path(ge=0)], offset: Annotated[int, Path(ge=0)]
+) -> Response:
+    record = await _record(serving, partition, offset)
+    return Json(
+        _rejection(partition, record)
+        | _text_or_base64("value", record.value)
+        | {"headers": line(REJECTED.name, partition, record)["headers"]}
+    )
+
+
+async def _record(serving: Serving, partition: int, offset: int) -> Record:
+    broker = serving.node.broker
+    _check(broker, REJECTED.name, partition)
+    found = await broker.read(REJECTED.name, partition, offset, records_max=1)
+    if not found or found[0].offset != offset:
+        raise not_found("rejected record", f"{partition}/{offset}")
+    return found[0]
+
+
+def _rejection(partition: int, record: Record) -> dict[str, Any]:
+    """The reason and the place of a rejected record; `id` is what `rejected show` takes."""
+    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    errors = {
+        name.removeprefix(ERROR_PREFIX): value for name, value in headers.items() if name.startswith(ERROR_PREFIX)
+    }
+    return {
+        "id": f"{partition}/{record.offset}",
+        "timestamp": record.timestamp,
+        "bytes": len(record.value or b""),
+        **errors,
+    }

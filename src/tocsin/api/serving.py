@@ -1,0 +1,94 @@
+"""What the routers work with: the node, the settings, the queries; found on the application's state."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from tocsin.api.answer import Failure
+from tocsin.persist.queries import Queries
+from tocsin.runtime.broker import BATCH_BYTES_MAX, Broken, Doubt, Unavailable
+from tocsin.runtime.clock import Clock
+from tocsin.runtime.node import Node, NotReady
+from tocsin.settings import Settings
+from tocsin.topics import Topic
+from tocsin.wire.record import Draft
+
+BODIES_BYTES_MAX: Final = 128 * 1024 * 1024
+"""Bodies in memory at once: four of the largest, or thousands of usual ones."""
+RECORD_OVERHEAD: Final = 100
+"""Bytes that a record takes in a batch besides its own."""
+
+
+class Serving:
+    """One application's surroundings."""
+
+    def __init__(self, node: Node, settings: Settings, queries: Queries | None, clock: Clock) -> None:
+        self.node = node
+        self.clock = clock
+        self.settings = settings
+        self._queries = queries
+        self._incarnations: dict[str, str] = {}
+        self.bodies_bytes = 0
+        """Bytes of bodies that are being read or worked on."""
+
+    @property
+    def queries(self) -> Queries:
+        """The views.
+
+        Raises:
+            Failure: this process has no database.
+        """
+        if self._queries is None:
+            raise Failure(503, "no_database", "this process keeps no event log", retry_after=5)
+        return self._queries
+
+    async def publish(self, topic: Topic, partition: int, drafts: Sequence[Draft]) -> list[int]:
+        """Append `drafts` durably, in as few batches as fit, and return their offsets.
+
+        Only the log has to be well: alerts are taken while the database is down.
+
+        Raises:
+            Failure: 503 when the log cannot take them. What was appended before stays; a repeat is counted as one.
+        """
+        offsets: list[int] = []
+        try:
+            for batch in batches(drafts):
+                first = await self.node.publish(topic.name, partition, batch)
+                offsets += range(first, first + len(batch))
+        except NotReady as error:
+            raise Failure(503, "not_ready", f"tocsin is not ready: {error}", retry_after=2) from error
+        except (Unavailable, Doubt) as error:
+            raise Failure(503, "log_unavailable", f"the log cannot take it now: {error}", retry_after=2) from error
+        except Broken as error:
+            raise Failure(503, "log_broken", f"the log is broken: {error}", retry_after=30) from error
+        return offsets
+
+    async def incarnation(self, topic: Topic) -> str:
+        """The broker's incarnation of `topic`, asked once."""
+        if topic.name not in self._incarnations:
+            self._incarnations[topic.name] = await self.node.broker.incarnation(topic.name)
+        return self._incarnations[topic.name]
+
+
+def batches(drafts: Sequence[Draft]) -> list[list[Draft]]:
+    """`drafts` in order, cut so that each batch fits one append."""
+    found: list[list[Draft]] = []
+    size = 0
+    for draft in drafts:
+        weight = draft.size + RECORD_OVERHEAD
+        if not found or size + weight > BATCH_BYTES_MAX:
+            found.append([])
+            size = 0
+        found[-1].append(draft)
+        size += weight
+    return found
+
+
+def _serving(request: Request) -> Serving:
+    found = request.app.state.serving
+    assert isinstance(found, Serving)
+    return found
+
+
+Served = Annotated[Serving, Depends(_serving)]

@@ -1,0 +1,64 @@
+"""The command line: one verb group per file, loaded when it is asked for.
+
+`run`, `demo`, `eventlog`, `schemas`, `config`, `token` work here; everything else talks HTTP to a running tocsin. Data
+goes to standard output, words to standard error; exit 0 ok, 1 failed, 2 usage or wrong settings, 3 not found,
+4 unreachable.
+"""
+
+import importlib
+import importlib.util
+from difflib import get_close_matches
+from typing import Any, Final
+
+import click
+
+VERBS: Final = {
+    "run": "run",
+    "demo": "demo",
+    "alerts": "alerts",
+    "incidents": "incidents",
+    "rejected": "rejected",
+    "topics": "topics",
+    "config": "config",
+    "schemas": "schemas",
+    "eventlog": "eventlog",
+    "token": "token",
+    "docs": "docs",
+    "completion": "completion",
+    "version": "version",
+}
+"""Verb -> module below `tocsin.cli` that has the command of the same name. In the order of the help."""
+
+
+class Lazy(click.Group):
+    """Imports a verb's module when the verb is used: `tocsin version` must not wait for the HTTP stack."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [verb for verb, module in VERBS.items() if importlib.util.find_spec(f"tocsin.cli.{module}")]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = VERBS.get(cmd_name)
+        if module is None or not importlib.util.find_spec(f"tocsin.cli.{module}"):
+            return None
+        found = getattr(importlib.import_module(f"tocsin.cli.{module}"), cmd_name)
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"unknown command {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """tocsin: a flood of alerts in, few incidents out, and somebody answers each of them.
+
+    \b
+    tocsin demo                          see it work
+    tocsin run                           run it, with what is in ./tocsin.yaml
+    tocsin incidents list                what is open
+    tocsin incidents ack INC-2026-11-21-007
+    """

@@ -1,0 +1,105 @@
+"""The HTTP client of the command line: a running tocsin, reached or not.
+
+In: method, path, what to send. Out: the JSON that came back. Every failure ends the command with its exit code.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from tocsin.cli.exits import FAILED, NOT_FOUND, UNREACHABLE, USAGE, Ended
+
+if TYPE_CHECKING:
+    import httpx
+
+DEFAULT_URL: Final = "http://127.0.0.1:9393"
+TIMEOUT_SECONDS: Final = 35.0
+"""Above the longest wait that the API grants."""
+EXIT_BY_STATUS: Final[Mapping[int, int]] = {400: USAGE, 404: NOT_FOUND, 413: USAGE, 422: USAGE}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Client:
+    """One running tocsin."""
+
+    def __init__(self, url: str, token: str) -> None:
+        import httpx
+
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        try:
+            self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise Ended(f"{url!r} is not an address: {error}", USAGE) from None
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The answer to a GET; parameters that are empty are left out."""
+        return self.send("GET", path, parameters=parameters)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        content_type: str = "application/json",
+        parameters: Mapping[str, Any] | None = None,
+        also: frozenset[int] = frozenset(),
+    ) -> Any:
+        """The JSON of the answer, for 2xx and the statuses in `also`.
+
+        Raises:
+            Ended: the answer is another one, or there is none.
+        """
+        import httpx
+
+        wanted = {name: value for name, value in (parameters or {}).items() if value not in ("", None, ())}
+        headers = {"Content-Type": content_type} if content is not None else {}
+        try:
+            answer = self._http.request(method, path, params=wanted, content=content, headers=headers)
+        except httpx.TimeoutException:
+            raise Ended(f"{self.url} did not answer within {TIMEOUT_SECONDS:.0f} s", UNREACHABLE) from None
+        except httpx.HTTPError as error:
+            raise Ended(f"cannot reach {self.url}: {error} (is `tocsin run` running?)", UNREACHABLE) from None
+        except (httpx.InvalidURL, ValueError) as error:
+            raise Ended(f"{self.url!r} is not an address: {error}", USAGE) from None
+        if not answer.is_success and answer.status_code not in also:
+            raise Ended(_message(answer), EXIT_BY_STATUS.get(answer.status_code, FAILED))
+        return _json(answer)
+
+
+def _json(answer: "httpx.Response") -> Any:
+    import orjson
+
+    try:
+        return orjson.loads(answer.content) if answer.content else None
+    except orjson.JSONDecodeError:
+        raise Ended(f"{answer.request.url} is no tocsin: its answer is not JSON", UNREACHABLE) from None
+
+
+def _message(answer: "httpx.Response") -> str:
+    try:
+        found = answer.json()
+        message = found["message"] if isinstance(found, dict) else found
+    except (ValueError, KeyError):
+        message = answer.reason_phrase
+    if answer.status_code == 401:
+        return f"{message}; give it by --token or TOCSIN_TOKEN"
+    return str(message)
+
+
+def remote(command: F) -> F:
+    """Adds `--url` and `--token`, and gives the command a `Client` as its first argument."""
+
+    @click.option("--url", envvar="TOCSIN_URL", default=DEFAULT_URL, show_default=True, help="A running tocsin.")
+    @click.option(
+        "--token", envvar="TOCSIN_TOKEN", default="", help="Token, when the API wants one; better by TOCSIN_TOKEN."
+    )
+    @functools.wraps(command)
+    def connected(url: str, token: str, **options: Any) -> Any:
+        return command(Client(url, token), **options)
+
+    return connected  # type: ignore[return-value]

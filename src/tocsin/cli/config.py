@@ -1,0 +1,76 @@
+"""`tocsin config`: look at the settings before they are used."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tocsin.cli.exits import USAGE, Ended
+from tocsin.cli.output import document, formatted, say, yaml_text
+
+if TYPE_CHECKING:
+    from tocsin.settings import Settings
+
+DEFAULT_FILE = Path("tocsin.yaml")
+
+file_option = click.option(
+    "-c",
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    envvar="TOCSIN_CONFIG",
+    default=None,
+    help="Settings file; default: ./tocsin.yaml when it is there.",
+)
+
+
+def settings_from(path: Path | None) -> "Settings":
+    """The settings in `path` (else in ./tocsin.yaml when it is there) and the environment.
+
+    Raises:
+        Ended: they are wrong; every problem is on standard error.
+    """
+    from tocsin.settings import SettingsError, load
+
+    if path is None and DEFAULT_FILE.is_file():
+        path = DEFAULT_FILE
+    try:
+        return load(path, os.environ)
+    except SettingsError as error:
+        say(str(error))
+        count = len(error.problems)
+        raise Ended(f"{count} problem{'s' if count > 1 else ''} in the settings", USAGE) from None
+
+
+@click.group()
+def config() -> None:
+    """Check and show the settings."""
+
+
+@config.command()
+@file_option
+def check(path: Path | None) -> None:
+    """Say what is wrong with the settings, with file, line and column; exit 2 when something is.
+
+    \b
+    tocsin config check -c tocsin.yaml
+    """
+    settings = settings_from(path)
+    for warning in settings.warnings():
+        say(f"warning: {warning}")
+    say("the settings are good")
+
+
+@config.command()
+@file_option
+@formatted
+def show(path: Path | None, output: str | None) -> None:
+    """Print the settings in force, defaults filled in, secrets left out.
+
+    \b
+    tocsin config show -o json
+    """
+    shown = settings_from(path).published()
+    if not document(shown, output):
+        click.echo(yaml_text(shown), nl=False)

@@ -1,0 +1,155 @@
+"""How results are printed: a table for people on a terminal, the same plainly for pipes, or JSON, YAML, names.
+
+Texts come from outside, so what could command a terminal (control characters) is printed as an escape.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import click
+
+FORMATS: Final = ("table", "wide", "json", "jsonl", "yaml", "name")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_C1: Final = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+SEVERITY_STYLE: Final = {
+    "emergency": "bold white on red",
+    "critical": "bold red",
+    "high": "dark_orange",
+    "medium": "yellow",
+    "low": "cyan",
+    "info": "dim",
+}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def formatted(command: F) -> F:
+    """Adds `-o`."""
+    option = click.option(
+        "-o",
+        "--output",
+        type=click.Choice(FORMATS),
+        default=None,
+        help="Default: a table on a terminal, the same tab-separated elsewhere.",
+    )
+    return option(command)
+
+
+def plain(text: Any) -> str:
+    """One line without anything that a terminal would obey."""
+    if text is None:
+        return ""
+    if isinstance(text, bool):
+        return "yes" if text else "no"
+    if isinstance(text, list | tuple):
+        return ", ".join(plain(one) for one in text)
+    if isinstance(text, dict):
+        return ", ".join(f"{plain(name)}={plain(value)}" for name, value in text.items())
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], str(text))
+
+
+def json_text(value: Any, *, indent: bool = False) -> str:
+    """JSON as one line, or indented."""
+    import orjson
+
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else 0).decode()
+    return _C1.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def yaml_text(value: Any) -> str:
+    import yaml
+
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
+
+
+def on_terminal() -> bool:
+    """Whether standard output is a terminal."""
+    return sys.stdout.isatty()
+
+
+def show(
+    items: Sequence[Mapping[str, Any]],
+    *,
+    output: str | None,
+    columns: Sequence[str],
+    wide: Sequence[str] = (),
+    name: str = "id",
+) -> None:
+    """Print `items`.
+
+    Args:
+        columns: fields of the table; `wide` come after them with `-o wide`.
+        name: the field that `-o name` prints.
+    """
+    if output == "json":
+        click.echo(json_text(list(items), indent=True))
+    elif output == "jsonl":
+        for item in items:
+            click.echo(json_text(item))
+    elif output == "yaml":
+        click.echo(yaml_text(list(items)), nl=False)
+    elif output == "name":
+        for item in items:
+            click.echo(plain(item.get(name, "")))
+    else:
+        table(items, (*columns, *wide) if output == "wide" else columns)
+
+
+def table(items: Iterable[Mapping[str, Any]], columns: Sequence[str], title: str = "") -> None:
+    """A table: drawn on a terminal, tab-separated with one line of names elsewhere."""
+    rows = [[plain(item.get(column)) for column in columns] for item in items]
+    if not on_terminal():
+        for row in ([column.upper() for column in columns], *rows):
+            click.echo("\t".join(row))
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    for column in columns:
+        short = column not in {"title", "text", "message", "detail", "reason"}
+        drawn.add_column(column.upper().replace("_", " "), no_wrap=short, overflow="ellipsis" if short else "fold")
+    for row in rows:
+        styles = (
+            SEVERITY_STYLE.get(cell, "") if column == "severity" else ""
+            for column, cell in zip(columns, row, strict=True)
+        )
+        drawn.add_row(*(Text(cell, style=style) for cell, style in zip(row, styles, strict=True)))
+    console().print(drawn)
+
+
+def pairs(item: Mapping[str, Any], fields: Sequence[str]) -> None:
+    """The fields that have a value, one a line."""
+    width = max((len(field) for field in fields), default=0)
+    for field in fields:
+        if item.get(field) not in (None, "", [], {}, ()):
+            click.echo(f"{field.replace('_', ' '):<{width}}  {plain(item[field])}")
+
+
+def document(value: Any, output: str | None) -> bool:
+    """Print one whole document when `output` asks for one; whether it did."""
+    if output == "json":
+        click.echo(json_text(value, indent=True))
+    elif output == "jsonl":
+        click.echo(json_text(value))
+    elif output == "yaml":
+        click.echo(yaml_text(value), nl=False)
+    else:
+        return False
+    return True
+
+
+def console() -> Any:
+    """A rich console on standard output; `NO_COLOR` holds."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def say(words: str) -> None:
+    """Chatter, for people: standard error."""
+    click.echo(words, err=True)

@@ -1,0 +1,66 @@
+"""`tocsin run`: the whole of tocsin in this process, until a signal ends it."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from tocsin.cli.config import file_option, settings_from
+from tocsin.cli.exits import Ended
+from tocsin.cli.output import say
+
+if TYPE_CHECKING:
+    from tocsin.settings import Settings
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+EXIT_AT_ONCE: Final = 130
+
+
+@click.command()
+@file_option
+@click.option("-v", "--verbose", is_flag=True, help="Log what is going on.")
+def run(path: Path | None, verbose: bool) -> None:
+    """Run tocsin: intake, stages, notifications, event log, HTTP.
+
+    SIGTERM or Ctrl-C ends it within 10 seconds; a second one ends it at once. Nothing is lost either way.
+
+    \b
+    tocsin run -c tocsin.yaml
+    """
+    settings = settings_from(path)
+    for warning in settings.warnings():
+        say(f"warning: {warning}")
+    from tocsin.cli.composition import prepare_logging
+
+    prepare_logging(verbose)
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: "Settings") -> None:
+    from tocsin.cli.composition import running
+    from tocsin.domain.errors import TocsinError
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def asked_to_stop() -> None:
+        if stop.is_set():
+            os._exit(EXIT_AT_ONCE)
+        stop.set()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, asked_to_stop)
+    try:
+        async with running(settings) as tocsin:
+            where = f"incidents: {tocsin.url}/api/incident_response, data: {settings.data_dir}"
+            say(f"tocsin is ready: {tocsin.url} ({where})")
+            crash = await tocsin.until(stop)
+            if crash is None:
+                say("stopping")
+    except (TocsinError, OSError, ValueError, LookupError) as error:
+        raise Ended(str(error)) from error
+    if crash is not None:
+        raise Ended(f"crashed: {type(crash).__name__}: {crash}") from crash
