@@ -1,8 +1,9 @@
 """Sends what the notify journal says is attempted and unfinished, and hands back how each attempt ended.
 
-In: the effects of a state whose commit counts. Out: `DeliveryResult`s, which become events before anything else follows from
-them. A channel never has more than its `in_flight_max` sends at once, over all partitions; an attempt is recorded only when
-there is room, so that nothing waits as `attempted` (PROTOCOL §6). It never retries: that is decided in notify.
+In: the effects of a state whose commit counts. Out: `DeliveryResult`s, which become events before anything else
+follows from them. A channel never has more than its `in_flight_max` sends at once, over all partitions; an attempt
+is recorded only when there is room, so that nothing waits as `attempted` (PROTOCOL §6). It never retries: that is
+decided in notify.
 """
 
 import asyncio
@@ -22,7 +23,8 @@ log: Final = logging.getLogger("tocsin.effects")
 RELEASE_GRACE: Final = 5.0
 """Seconds that running sends get when the partition is given back (PROTOCOL §6)."""
 SEND_GRACE: Final = 5.0
-"""Seconds beyond a channel's own time-out: a channel that does not keep its word is cut off, and it counts as failed."""
+"""Seconds beyond a channel's own time-out: a channel that does not keep its word is cut off, and it counts as
+failed."""
 DETAIL_MAX: Final = 300
 UNKNOWN_ROOM: Final = 100
 """Room over a channel that is not configured: each of them is refused at once."""

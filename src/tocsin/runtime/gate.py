@@ -1,7 +1,8 @@
 """Before a deadline fires, everything that was written before it was due has been read (PROTOCOL §5).
 
-In: the instant of the earliest deadline, the present, and the places where sources are read. Out: the instant up to which
-deadlines may fire, or None: read on first. People go first: commands that wait for the stage in front are read, too.
+In: the instant of the earliest deadline, the present, and the places where sources are read. Out: the instant up to
+which deadlines may fire, or None: read on first. People go first: commands that wait for the stage in front are
+read, too.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,7 +1,7 @@
 """The owners of one partition, in the order of the stream, worked in turns by one task.
 
-In: what `topology` says. Out: turns: read everything once, then let time pass. One task for the three stages of a partition
-keeps the order of cause and effect plain, and costs no wake-ups between them.
+In: what `topology` says. Out: turns: read everything once, then let time pass. One task for the three stages of a
+partition keeps the order of cause and effect plain, and costs no wake-ups between them.
 """
 
 import asyncio

@@ -1,7 +1,9 @@
-"""Runs the mapper over one raw partition. It may repeat itself after a crash, and never leaves a hole (PROTOCOL §4).
+"""Runs the mapper over one raw partition. It may repeat itself after a crash, and never leaves a hole (PROTOCOL
+§4).
 
-In: raw records from the group's position on. Out: normalized batches, rejected records; then the position. Nothing of the
-next batch starts before all outputs of this one are acknowledged. It has no journal: its position is the group's.
+In: raw records from the group's position on. Out: normalized batches, rejected records; then the position. Nothing
+of the next batch starts before all outputs of this one are acknowledged. It has no journal: its position is the
+group's.
 """
 
 import asyncio
@@ -116,7 +118,8 @@ class IngestRunner:
         return True
 
     async def _publish(self, mapped: Mapped) -> None:
-        """Append everything and return when all of it is acknowledged. Batches of a partition go one after the other."""
+        """Append everything and return when all of it is acknowledged. Batches of a partition go one after the
+        other."""
         work = [
             append_shared(self._world, NORMALIZED.name, partition, [Draft(None, value) for value in values])
             for partition, values in sorted(mapped.batches.items())

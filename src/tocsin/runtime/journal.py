@@ -1,16 +1,17 @@
 """One journal partition above the port: who reads sees only what counts, who writes knows what has happened to it.
 
-In: records; encoded events with a position. Out: records that count; commits that have counted, or `Lost`. The two rules of
-PROTOCOL §1 and RECORDS §2 live here and nowhere else:
+In: records; encoded events with a position. Out: records that count; commits that have counted, or `Lost`. The two
+rules of PROTOCOL §1 and RECORDS §2 live here and nowhere else:
 
 - a record counts if and only if its `ce_sequence` is its own offset;
-- after anything but the expected offset the writer reads back from `expected`: its own batch counts = committed; nothing
-  foreign counts = the same batch again, stamped anew; a foreign record counts = `Lost`.
+- after anything but the expected offset the writer reads back from `expected`: its own batch counts = committed;
+  nothing foreign counts = the same batch again, stamped anew; a foreign record counts = `Lost`.
 
 It knows nothing of stages and states.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from tocsin.domain.errors import TocsinError
@@ -28,7 +29,8 @@ READ_RECORDS_MAX: Final = 1000
 
 
 class Lost(TocsinError):
-    """A foreign record counts where this writer expected to write: drop the partition with its state and load anew."""
+    """A foreign record counts where this writer expected to write: drop the partition with its state and load
+    anew."""
 
 
 class Slice(NamedTuple):
@@ -89,11 +91,11 @@ class Journal:
         self.claimed_at = await self.commit([encode(claim)])
 
     async def commit(self, encoded: Sequence[Encoded], position: bytes = b"") -> int:
-        """Append `encoded` as one batch; `position` goes on its last record. Returns the offset of the first, once it counts.
+        """Append `encoded` as one batch; `position` goes on its last record. Returns the offset of the first, once
+        it counts.
 
         Raises:
-            Lost: a foreign record counts at or behind the expected offset.
-            Broken: the log cannot be trusted.
+            Lost: a foreign record counts at or behind the expected offset. Broken: the log cannot be trusted.
         """
         assert not self._busy, "one commit in flight a journal partition (PROTOCOL §2)"
         self._busy = True
@@ -135,13 +137,13 @@ class Journal:
         return drafts
 
     async def _counts(self, drafts: Sequence[Draft]) -> bool:
-        """Whether `drafts` lie at `expected` and count. If not, `expected` becomes the end behind what does not count."""
+        """Whether `drafts` lie at `expected` and count. If not, `expected` becomes the end behind what does not
+        count."""
         broker = self._world.broker
         own, offset = 0, self.expected
         while True:
-            start = offset
             records = await self._world.patiently(
-                f"read {self.topic}/{self.partition}", lambda: broker.read(self.topic, self.partition, start)
+                f"read {self.topic}/{self.partition}", partial(broker.read, self.topic, self.partition, offset)
             )
             if not records:
                 break

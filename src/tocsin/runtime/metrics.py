@@ -1,7 +1,7 @@
 """Metrics as declared data, counted per batch and derived from what has been committed.
 
-In: committed events, appends, sends, positions. Out: a registry of its own, for `/metrics`. No label ever holds an id; every
-label has a small, known set of values.
+In: committed events, appends, sends, positions. Out: a registry of its own, for `/metrics`. No label ever holds an
+id; every label has a small, known set of values.
 """
 
 import platform
@@ -116,8 +116,9 @@ class Metrics:
     def _make(self, metric: Metric) -> Counter | Gauge | Histogram:
         if metric.kind == "histogram":
             return Histogram(metric.name, metric.help, metric.labels, registry=self.registry, buckets=metric.buckets)
-        kind = {"counter": Counter, "gauge": Gauge}[metric.kind]
-        return kind(metric.name, metric.help, metric.labels, registry=self.registry)
+        if metric.kind == "gauge":
+            return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
+        return Counter(metric.name, metric.help, metric.labels, registry=self.registry)
 
     def add(self, name: str, amount: float, *labels: str) -> None:
         """Count `amount` on a counter."""
@@ -186,24 +187,20 @@ class Metrics:
 
     def _incident(self, event: ev.IncidentEvent, counts: "Count[tuple[str, ...]]") -> None:
         counts["tocsin_incident_events_total", event.TYPE] += 1
-        header = event.header
-        if header is not None:
-            severity = header.severity
-            waited = (event.recorded_at - header.opened_at).total_seconds()
-            if isinstance(event, ev.Opened):
-                counts["tocsin_incidents_opened_total", severity] += 1
-            elif isinstance(event, ev.AlertAttached | ev.LateAmended):
-                counts["tocsin_alerts_deduplicated_total", event.reason] += 1
-            elif isinstance(event, ACKNOWLEDGING) and event.incident_id in self._unacknowledged:
-                self.observe("tocsin_incident_acknowledge_seconds", waited, severity)
-            elif isinstance(event, ev.Resolved):
-                self.observe("tocsin_incident_resolve_seconds", waited, severity)
+        severity = event.header.severity
+        waited = (event.recorded_at - event.header.opened_at).total_seconds()
+        if isinstance(event, ev.Opened):
+            counts["tocsin_incidents_opened_total", severity] += 1
+        elif isinstance(event, ev.AlertAttached | ev.LateAmended):
+            counts["tocsin_alerts_deduplicated_total", event.reason] += 1
+        elif isinstance(event, ACKNOWLEDGING) and event.incident_id in self._unacknowledged:
+            self.observe("tocsin_incident_acknowledge_seconds", waited, severity)
+        elif isinstance(event, ev.Resolved):
+            self.observe("tocsin_incident_resolve_seconds", waited, severity)
         self._follow(event)
 
     def _follow(self, event: ev.IncidentEvent) -> None:
         header = event.header
-        if header is None:
-            return
         before = self._open.pop(event.incident_id, None)
         if before is not None:
             self._by_severity[before] -= 1

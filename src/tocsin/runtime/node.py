@@ -1,8 +1,9 @@
 """One tocsin process on one log: everything that runs, started and stopped in order.
 
-In: a broker, a clock, rules, an event log, channels. Out: a running stream, its health, its metrics, a way to publish.
-The caller made the broker, the event log and the channels and closes them after `stop`; the caller awaits `failed` and ends
-the process with that reason: nothing is acknowledged that is not in the log, so a new process goes on where this one was.
+In: a broker, a clock, rules, an event log, channels. Out: a running stream, its health, its metrics, a way to
+publish. The caller made the broker, the event log and the channels and closes them after `stop`; the caller awaits
+`failed` and ends the process with that reason: nothing is acknowledged that is not in the log, so a new process
+goes on where this one was.
 """
 
 import asyncio
@@ -106,7 +107,7 @@ class Node:
     def _stopping(self) -> bool:
         return self._stops["ingest"].is_set()
 
-    # ---- what others ask -----------------------------------------------------------------------------------------------
+    # ---- what others ask -----------------------------------------------------------------------------------
 
     @property
     def rules(self) -> Rules:
@@ -151,7 +152,7 @@ class Node:
                 await self._world.wait_after(f"append {topic}/{partition}", 1, error)
                 attempt += 1
 
-    # ---- start and stop ------------------------------------------------------------------------------------------------
+    # ---- start and stop ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Publish the settings, load every partition, start the loops. What cannot start is named in `health`.
@@ -180,7 +181,8 @@ class Node:
         self._running = True
 
     async def stop(self, drain: float = 8.0) -> None:
-        """Stop in the order of the stream: intake, ingest, the owners (results of running sends included), the event log.
+        """Stop in the order of the stream: intake, ingest, the owners (results of running sends included), the
+        event log.
 
         Args:
             drain: seconds for all of it; what has not ended by then is cut off, and a new start goes on there.
@@ -227,12 +229,9 @@ class Node:
                 return
 
     async def _pause(self, seconds: float) -> None:
-        await self._world.clock.wait(self._stopping, seconds)
-
-    async def _pause(self, seconds: float) -> None:
         await self._world.clock.wait(asyncio.Event(), seconds)
 
-    # ---- loops ---------------------------------------------------------------------------------------------------------
+    # ---- loops ---------------------------------------------------------------------------------------------
 
     async def _core(self, partition: int) -> None:
         while (group := self._groups.get(partition)) is not None:

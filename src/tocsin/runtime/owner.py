@@ -1,6 +1,8 @@
-"""The owner of one partition of one stage: reads its sources, decides, evolves, commits, fires deadlines, starts effects.
+"""The owner of one partition of one stage: reads its sources, decides, evolves, commits, fires deadlines, starts
+effects.
 
-In: records of the sources, deadlines, results of effects. Out: commits in the journal. Invariants (DESIGN §2, PROTOCOL §1-§6):
+In: records of the sources, deadlines, results of effects. Out: commits in the journal. Invariants (DESIGN §2,
+PROTOCOL §1-§6):
 
 - the state is the fold of the journal and of what is pending; folding the journal again gives the same state;
 - a commit carries how far the sources were read, all pending tallies, and all events of an input or none;
@@ -19,7 +21,6 @@ import msgspec
 
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark
-from tocsin.domain.command import Command
 from tocsin.domain.errors import Reject, TocsinError
 from tocsin.domain.events import Event, Positioned
 from tocsin.domain.instant import EPOCH, Instant
@@ -29,7 +30,7 @@ from tocsin.runtime.gate import Gate
 from tocsin.runtime.journal import Journal, JournalReader
 from tocsin.runtime.pending import Pending, item_of
 from tocsin.runtime.positions import Positions, check_source
-from tocsin.runtime.rejects import append_shared, reject, rejected_draft
+from tocsin.runtime.rejects import append_shared, reject_record
 from tocsin.runtime.routing import partition_of
 from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
 from tocsin.runtime.rules import SettingsFeed
@@ -141,19 +142,19 @@ class Owner:
             self.effects.resume(self.stage.effects(self.state))
 
     async def _fold(self) -> int:
-        topic, broker, reader = self.stage.journal.name, self._world.broker, JournalReader(self._world)
+        topic, broker = self.stage.journal.name, self._world.broker
         name = f"{topic}/{self.partition}"
         begin = await self._world.patiently(f"read {name}", lambda: broker.begin(topic, self.partition))
         if begin:
             raise SourceLost("journal_trimmed", f"{name} begins at {begin} and there is no checkpoint before it")
-        offset = 0
-        while True:
-            records, next_offset = await reader.read(topic, self.partition, offset)
-            if next_offset == offset:
-                return offset
+        reader = JournalReader(self._world)
+        records, end = await reader.read(topic, self.partition, 0)
+        while records or end > begin:
             for record in records:
                 self._replay(record)
-            offset = next_offset
+            begin = end
+            records, end = await reader.read(topic, self.partition, begin)
+        return end
 
     def _replay(self, record: Record) -> None:
         event = decode(record.headers, record.value)
@@ -258,26 +259,15 @@ class Owner:
             return 0
         home = partition_of(command, self._partitions)
         if home is not None and home != self.partition:
-            await self._forward(command, record, home)
+            # Unchanged, to the owner of the incident; a repeat has the same command id and so the same answer.
+            forwarded = Draft(record.key, record.value, record.headers)
+            await append_shared(self._world, COMMANDS.name, home, [forwarded])
             return 0
         await self._apply(command)
         return 1
 
-    async def _forward(self, command: Command, record: Record, home: int) -> None:
-        """Unchanged, to the owner of the incident; a repeat has the same command id and so the same answer."""
-        await append_shared(self._world, COMMANDS.name, home, [Draft(record.key, record.value, record.headers)])
-
     async def _reject(self, topic: Topic, record: Record, error: Reject) -> None:
-        draft = rejected_draft(
-            value=record.value,
-            headers=record.headers,
-            word=error.word,
-            message=str(error),
-            stage=self.stage.name,
-            source=f"{topic.name}/{self.partition}",
-            position=str(record.offset),
-        )
-        await reject(self._world, self.partition, [draft])
+        await reject_record(self._world, topic.name, self.partition, record, error, self.stage.name)
 
     async def _take_fact(self, topic: Topic, record: Record) -> int:
         try:
@@ -311,7 +301,8 @@ class Owner:
         return True
 
     def _adopt_rules(self) -> None:
-        """New rules apply between commits only: a commit's position names the rules that its events were decided by."""
+        """New rules apply between commits only: a commit's position names the rules that its events were decided
+        by."""
         if not self._pending:
             self._rules, self._rules_place = self._feed.rules, self._feed.place
 
@@ -339,7 +330,8 @@ class Owner:
     # ---- time --------------------------------------------------------------------------------------------------------
 
     async def tick(self) -> bool:
-        """Record results of effects, fire deadlines, fill lanes, flush what has waited long enough. True if it did."""
+        """Record results of effects, fire deadlines, fill lanes, flush what has waited long enough. True if it
+        did."""
         self._adopt_rules()
         busy = False
         for result in self.effects.results() if self.effects else ():

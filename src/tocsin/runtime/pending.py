@@ -1,8 +1,9 @@
-"""What the next commit will say: events in the order in which they were evolved, with the repeats between them summed.
+"""What the next commit will say: events in the order in which they were evolved, with the repeats between them
+summed.
 
-In: the events of one input at a time. Out: the records of one commit. A tally stands exactly where its repeats were evolved,
-in front of the events that came after them; so folding the records gives the state that the owner has. (A tally in front of
-the event that attached its member would count nothing.) It neither decides nor appends.
+In: the events of one input at a time. Out: the records of one commit. A tally stands exactly where its repeats were
+evolved, in front of the events that came after them; so folding the records gives the state that the owner has. (A
+tally in front of the event that attached its member would count nothing.) It neither decides nor appends.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """How far an owner has read, as its journal says it.
 
-In: the `tocsin_position` headers of a journal at load, then each record that was worked. Out: what has changed since the
-last commit, for the next header; and the check that a source still continues where its reader stopped (PROTOCOL §3).
-Nothing moves here before the input it stands for has been decided.
+In: the `tocsin_position` headers of a journal at load, then each record that was worked. Out: what has changed
+since the last commit, for the next header; and the check that a source still continues where its reader stopped
+(PROTOCOL §3). Nothing moves here before the input it stands for has been decided.
 """
 
 from typing import Final

@@ -1,18 +1,19 @@
 """Records that nobody can use, for `alerts.rejected.v1`: the original bytes, why, and where they stood.
 
-In: a value with its headers, a named reason, its place. Out: drafts, appended before the position moves past the record.
-A crash in between rejects it twice; `tocsin_error_position` tells the two apart from two records.
+In: a value with its headers, a named reason, its place. Out: drafts, appended before the position moves past the
+record. A crash in between rejects it twice; `tocsin_error_position` tells the two apart from two records.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+from tocsin.domain.errors import Reject
 from tocsin.runtime.broker import BATCH_BYTES_MAX, Doubt
 from tocsin.runtime.world import World
 from tocsin.topics import REJECTED
-from tocsin.wire.record import Draft, Headers
+from tocsin.wire.record import Draft, Headers, Record
 
-__all__ = ["append_shared", "rejected_draft"]
+__all__ = ["append_shared", "reject", "reject_record", "rejected_draft"]
 
 MESSAGE_MAX: Final = 1000
 """Characters of an error text: it may quote what the sender wrote."""
@@ -81,3 +82,17 @@ async def reject(world: World, partition: int, drafts: Sequence[Draft]) -> None:
     for draft in drafts:
         word = next(value for name, value in draft.headers if name == PREFIX + "reason")
         world.metrics.add("tocsin_alerts_rejected_total", 1, word.decode())
+
+
+async def reject_record(world: World, topic: str, partition: int, record: Record, error: Reject, stage: str) -> None:
+    """Reject one whole record of `topic`/`partition` that `stage` was to work."""
+    draft = rejected_draft(
+        value=record.value,
+        headers=record.headers,
+        word=error.word,
+        message=str(error),
+        stage=stage,
+        source=f"{topic}/{partition}",
+        position=str(record.offset),
+    )
+    await reject(world, partition, [draft])

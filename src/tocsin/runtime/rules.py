@@ -1,7 +1,7 @@
 """The rules as the log says them: a fold of `settings.events.v1`, and the publishing of what the files say.
 
-In: the settings journal. Out: the rules in force, with their place; new documents, when the files differ from what the files
-published last. Owners take new rules only between commits (that is theirs to hold).
+In: the settings journal. Out: the rules in force, with their place; new documents, when the files differ from what
+the files published last. Owners take new rules only between commits (that is theirs to hold).
 """
 
 from typing import Any, Final

@@ -1,7 +1,8 @@
 """Feeds the event log: every event topic, every partition, in turn, as much as there is.
 
-In: journal records that count, from the sink's own position on. Out: batches of at most 1,000, each with the position in the
-sink's transaction. A sink that is down is tried again for as long as it takes; nothing in front of it notices.
+In: journal records that count, from the sink's own position on. Out: batches of at most 1,000, each with the
+position in the sink's transaction. A sink that is down is tried again for as long as it takes; nothing in front of
+it notices.
 """
 
 import sqlite3

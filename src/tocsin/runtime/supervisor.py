@@ -48,7 +48,8 @@ class Supervisor:
         return self._failure
 
     async def join(self, names: str, timeout: float) -> bool:  # noqa: ASYNC109 - the caller divides one time budget
-        """Wait until every loop whose name begins with `names` has ended; cancel those that have not in `timeout` seconds.
+        """Wait until every loop whose name begins with `names` has ended; cancel those that have not in `timeout`
+        seconds.
 
         Returns whether all ended by themselves.
         """

@@ -1,7 +1,7 @@
 """What every runner needs of the world: the log, the time, chance, patience, and a place to say what is wrong.
 
-In: the parts that `Node` (or the test driver) chose. Out: one object that is handed down. Chance and waiting are parts of
-it, so that a simulation with a seed runs the same each time.
+In: the parts that `Node` (or the test driver) chose. Out: one object that is handed down. Chance and waiting are
+parts of it, so that a simulation with a seed runs the same each time.
 """
 
 import logging
@@ -80,7 +80,8 @@ class World:
         return self.clock.now()
 
     async def patiently(self, what: str, call: Callable[[], Awaitable[Result]]) -> Result:
-        """The result of `call`, which is repeated while it is `Unavailable`. Everything else it raises goes through."""
+        """The result of `call`, which is repeated while it is `Unavailable`. Everything else it raises goes
+        through."""
         attempt = 0
         while True:
             try:
