@@ -14,7 +14,7 @@ from tocsin.domain.alert import Sighting
 from tocsin.domain.command import ARGUMENTS, VERBS, Command
 from tocsin.domain.errors import IllegalTransition, Reject
 from tocsin.domain.header import SUMMARY_MAX, TITLE_MAX, IncidentHeader, cut_text
-from tocsin.domain.ids import short_hash
+from tocsin.domain.ids import correlation_partition_key, short_hash
 from tocsin.domain.incident import Incident
 from tocsin.domain.lifecycle import ACKNOWLEDGES, LEADS_TO, Status, status_after
 from tocsin.domain.severity import severity_of
@@ -150,7 +150,7 @@ def declared(pen: Pen, command: Command) -> ev.Opened:
     correlation_id = _text(arguments, "correlation_id", HEADER_TEXT_MAX)
     rule = pen.rules.correlation[0] if pen.rules.correlation else rule_named("", pen.rules)
     key = f"correlation_id={correlation_id}" if correlation_id else f"declared={command.command_id}"
-    partition_key = f"correlation:{correlation_id}" if correlation_id else f"declared:{command.command_id}"
+    partition_key = correlation_partition_key(correlation_id) if correlation_id else f"declared:{command.command_id}"
     number, ordinal = pen.next_number()
     header = IncidentHeader(
         id=pen.id_for(),

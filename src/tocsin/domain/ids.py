@@ -42,6 +42,11 @@ def partition_of_key(key: str, partitions: int) -> int:
     return int.from_bytes(_hash((key,), 8), "big") % partitions
 
 
+def correlation_partition_key(correlation_id: str) -> str:
+    """Partition key of everything that names a correlation id: alerts of any source, and declared incidents."""
+    return f"correlation_id/{correlation_id}"
+
+
 def partition_word(partition: int) -> str:
     """Two base32 characters for a partition number below `PARTITIONS_MAX`."""
     return BASE32[partition >> 5] + BASE32[partition & 31]

@@ -12,7 +12,7 @@ from tocsin.correlate.state import State
 from tocsin.domain.alert import AlertBody, AlertStatus, Episode, RawMark, Sighting
 from tocsin.domain.command import Command
 from tocsin.domain.events import Event
-from tocsin.domain.ids import fingerprint
+from tocsin.domain.ids import correlation_partition_key, fingerprint
 from tocsin.domain.incident import Incident
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
@@ -68,7 +68,7 @@ def alert(
         episode=episode,
         starts_at=at(start) if episode is Episode.STARTS_AT else None,
         expires_at=None if expires is None else at(expires),
-        partition_key=f"alertname:{group}",
+        partition_key=correlation_partition_key(correlation_id) if correlation_id else f"alertname:{group}",
         correlation_id=correlation_id,
         body=encode_body(body),
     )
