@@ -1,0 +1,316 @@
+"""What notify does: it plans who hears of an incident, sends when a channel has room, tries again, takes back.
+
+In: incident and escalation events, room on a channel, results of attempts. Out: the ledger, `delivery.planned|
+attempted|delivered|failed|gave_up|withdrawn`, and `journal.followed` as its memory of answered incidents.
+Invariants: one delivery per (cause, step, channel, recipient); an attempt is recorded before it is sent; nothing is
+attempted that calls somebody for an incident which was answered as far as the incident events were read.
+It renders and sends nothing. It waits for nothing either: that incident events are read up to what an escalation event
+rests on is the runtime's part; where they were not, an escalation that knows a later version than the answer is
+believed.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from tocsin.domain import events as ev
+from tocsin.domain import ids
+from tocsin.domain.agenda import Deadline
+from tocsin.domain.alert import RawMark
+from tocsin.domain.header import cut_text
+from tocsin.domain.instant import Instant
+from tocsin.domain.rules import NotifyRules, Rules
+from tocsin.notify.evolve import evolve
+from tocsin.notify.plan import (
+    CALLS,
+    GOOD_NEWS,
+    Told,
+    answer_in,
+    answers,
+    channels_for,
+    context_of,
+    is_page,
+    step_of,
+)
+from tocsin.notify.state import Delivery, Ledger
+from tocsin.stage import DeliveryResult, Effect, Fact, Input, Room, Want
+from tocsin.topics import ESCALATIONS, INCIDENTS, NOTIFICATIONS, Topic
+
+RETRY_AFTER_MAX: Final = timedelta(hours=1)
+"""A receiver may ask for patience, but not put off a page for a day."""
+DETAIL_MAX: Final = 300
+
+ANSWERING: Final = (ev.Acknowledged, ev.Investigating, ev.Mitigated, ev.Resolved, ev.Closed)
+"""Incident events after which calls that wait are taken back. Others only repeat that it is answered: a re-announcement
+calls in spite of the acknowledgement."""
+OPENED: Final = ev.Opened.TYPE
+
+
+class Notify:
+    """The decider of one partition."""
+
+    name = "notify"
+    reads: tuple[Topic, ...] = (INCIDENTS, ESCALATIONS)
+    journal = NOTIFICATIONS
+
+    def __init__(self, partition: int, partitions: int = 1) -> None:
+        self.partition = partition
+        self.partitions = partitions
+
+    def empty(self) -> Ledger:
+        return Ledger()
+
+    def evolve(self, state: Ledger, event: ev.Event) -> None:
+        evolve(state, event)
+
+    def advanced(self, state: Ledger, raw: RawMark, source: str) -> None:
+        """Notify reads no raw topic."""
+
+    def decide(self, state: Ledger, given: Input, rules: Rules, now: Instant) -> Iterable[ev.Event]:
+        """Events for an incident or escalation event, for room, for a result; nothing for any other input."""
+        if isinstance(given, Fact) and isinstance(given.event, ev.Retired):
+            return self._on_retired(state, given.event, rules, now)
+        if isinstance(given, Fact) and isinstance(given.event, ev.IncidentEvent):
+            return self._on_incident(state, given.event, rules, now)
+        if isinstance(given, Fact) and isinstance(given.event, ev.EscalationEvent):
+            return self._on_escalation(state, given.event, rules, now)
+        if isinstance(given, Room):
+            return self._on_room(state, given, rules, now)
+        if isinstance(given, DeliveryResult):
+            return self._on_result(state, given, rules, now)
+        return ()
+
+    def due(self, state: Ledger) -> Deadline | None:
+        """Nothing is due by itself: what waits, waits for room (`wants`)."""
+        return None
+
+    def wants(self, state: Ledger) -> Sequence[Want]:
+        wanted = ((channel, lane.wants_at()) for channel, lane in state.lanes.items())
+        return [Want(channel, at) for channel, at in wanted if at is not None]
+
+    def effects(self, state: Ledger) -> Sequence[Effect]:
+        """Attempted and unfinished. An attempt that became pointless is not among them: should it be lost in a crash,
+        it is not sent again, but withdrawn."""
+        sending = (state.deliveries[delivery_id] for delivery_id in state.sending)
+        return [
+            Effect(
+                delivery_id=delivery.id,
+                channel=delivery.channel,
+                attempt=delivery.attempt,
+                recipient=delivery.recipient,
+                contacts=delivery.contacts,
+                context=delivery.context,
+                page=delivery.page,
+            )
+            for delivery in sending
+            if not delivery.unwanted
+        ]
+
+    # ---- what is planned ---------------------------------------------------------------------------------------------
+
+    def _on_retired(self, state: Ledger, event: ev.Retired, rules: Rules, now: Instant) -> Iterator[ev.Event]:
+        if event.incident_id in state.answered:
+            yield self._followed(event, "retired", rules, now, answered=True, gone=True)
+
+    def _on_incident(self, state: Ledger, event: ev.IncidentEvent, rules: Rules, now: Instant) -> Iterator[ev.Event]:
+        word = answer_in(event)
+        flips = bool(word) != (event.incident_id in state.answered)
+        taken_back: set[tuple[str, str]] = set()
+        if word and (flips or isinstance(event, ANSWERING)):
+            pointless = [one for one in state.of(event.incident_id) if answers(word, one.step)]
+            if flips or any(one.sending and not one.unwanted for one in pointless):
+                yield self._followed(event, word, rules, now, answered=True)
+            for delivery in pointless:
+                if not delivery.sending:
+                    if delivery.step == OPENED and not delivery.attempt:
+                        taken_back.add((delivery.channel, delivery.recipient))
+                    yield self._withdrawn(delivery, word, event, rules, now)
+        elif flips:
+            yield self._followed(event, event.reason, rules, now, answered=False)
+            for delivery in state.waiting(event.incident_id):
+                if delivery.step in GOOD_NEWS:
+                    yield self._withdrawn(delivery, "reopened", event, rules, now)
+        if event.TYPE in rules.notify.events:
+            yield from self._announce(state, event, taken_back, rules, now)
+
+    def _announce(
+        self,
+        state: Ledger,
+        event: ev.IncidentEvent,
+        taken_back: set[tuple[str, str]],
+        rules: Rules,
+        now: Instant,
+    ) -> Iterator[ev.Event]:
+        """Tell the channels of the incident. A channel that has not heard of it yet hears nothing of its end."""
+        held = rules.notify.hold.get(event.header.severity) if isinstance(event, ev.Opened) else None
+        context = context_of(event, rules)
+        for channel in channels_for(event.header, rules.notify):
+            recipient = f"channel:{channel}"
+            for waiting in state.waiting(event.incident_id):
+                # The opening is still on hold, and this message says all that it would have said.
+                if (waiting.step, waiting.channel, waiting.recipient) == (OPENED, channel, recipient) and (
+                    waiting.ready_at > now and not waiting.attempt and event.TYPE in CALLS
+                ):
+                    yield self._withdrawn(waiting, "superseded", event, rules, now)
+            planned = self._planned(event, channel, recipient, context, rules, now)
+            if held:
+                planned = replace(planned, send_due_at=max(now, event.recorded_at + held))
+            yield planned
+            if event.TYPE in GOOD_NEWS and (channel, recipient) in taken_back:
+                yield self._taken_back(planned, "never_announced", rules, now)
+
+    def _on_escalation(
+        self, state: Ledger, event: ev.EscalationEvent, rules: Rules, now: Instant
+    ) -> Iterator[ev.Event]:
+        if event.TYPE not in rules.notify.events:
+            return
+        fired = event if isinstance(event, ev.EscalationFired) else None
+        named = tuple(dict.fromkeys(fired.step.notification_channels)) if fired else ()
+        answer = state.answered.get(event.incident_id)
+        late = answer is not None and event.incident_version <= answer.version and answers(answer.word, step_of(event))
+        context = context_of(event, rules)
+        for channel in named or channels_for(event.header, rules.notify):
+            recipient = f"team:{fired.team}" if fired else f"channel:{channel}"
+            planned = self._planned(event, channel, recipient, context, rules, now)
+            yield planned
+            if answer is not None and late:
+                yield self._taken_back(planned, f"{answer.word}_first", rules, now)
+
+    # ---- what is sent ------------------------------------------------------------------------------------------------
+
+    def _on_room(self, state: Ledger, room: Room, rules: Rules, now: Instant) -> Iterator[ev.Event]:
+        lane = state.lanes.get(room.channel)
+        if lane is None:
+            return
+        for delivery_id in lane.lost.ready(now):
+            delivery = state.deliveries[delivery_id]
+            yield self._withdrawn(delivery, delivery.unwanted, None, rules, now)
+        for _ in range(room.n):
+            if (following := lane.next(now)) is None:
+                return
+            delivery = state.deliveries[following]
+            yield ev.DeliveryAttempted(
+                **_of(delivery, rules, now),
+                n=delivery.written + 1,
+                reason="retry" if delivery.attempt else "first_attempt",
+                attempt=delivery.attempt + 1,
+            )
+
+    def _on_result(self, state: Ledger, result: DeliveryResult, rules: Rules, now: Instant) -> Iterator[ev.Event]:
+        delivery = state.deliveries.get(result.delivery_id)
+        if delivery is None or not delivery.sending or delivery.attempt != result.attempt:
+            return
+        detail = cut_text(result.detail, DETAIL_MAX)
+        own = {**_of(delivery, rules, now), "n": delivery.written + 1, "attempt": delivery.attempt}
+        if result.outcome == "delivered":
+            yield ev.DeliveryDelivered(
+                **own,
+                reason="delivered",
+                receipt=detail,
+                duration_seconds=round(result.duration_seconds, 6),
+                possible_duplicate=result.possible_duplicate,
+            )
+        elif result.outcome == "refused":
+            yield ev.DeliveryGaveUp(**own, reason="refused", error=detail)
+        elif delivery.attempt >= rules.notify.attempts_max:
+            yield ev.DeliveryGaveUp(**own, reason="attempts_exhausted", error=detail)
+        else:
+            again_at = now + pause(delivery.attempt, result, rules.notify)
+            yield ev.DeliveryFailed(**own, reason="failed", error=detail, next_attempt_at=again_at)
+            if delivery.unwanted:
+                frame = {**_of(delivery, rules, now), "n": own["n"] + 1}
+                yield ev.DeliveryWithdrawn(**frame, reason=delivery.unwanted)
+
+    # ---- single events -----------------------------------------------------------------------------------------------
+
+    def _planned(
+        self,
+        event: Told,
+        channel: str,
+        recipient: str,
+        context: dict[str, Any],
+        rules: Rules,
+        now: Instant,
+    ) -> ev.DeliveryPlanned:
+        cause, step = ev.event_id(event), step_of(event)
+        return ev.DeliveryPlanned(
+            recorded_at=now,
+            reason=event.TYPE,
+            cause=cause,
+            rules_version=rules.version,
+            delivery_id=ids.delivery_id(self.partition, cause, step, channel, recipient),
+            n=1,
+            incident_id=event.incident_id,
+            channel=channel,
+            step=step,
+            recipient=recipient,
+            page=is_page(event),
+            contacts=event.contacts if isinstance(event, ev.EscalationFired) else {},
+            send_due_at=now,
+            context=context,
+        )
+
+    def _withdrawn(
+        self, delivery: Delivery, reason: str, event: ev.IncidentEvent | None, rules: Rules, now: Instant
+    ) -> ev.DeliveryWithdrawn:
+        cause = ev.event_id(event) if event else ""
+        return ev.DeliveryWithdrawn(**_of(delivery, rules, now), n=delivery.written + 1, reason=reason, cause=cause)
+
+    def _taken_back(self, planned: ev.DeliveryPlanned, reason: str, rules: Rules, now: Instant) -> ev.DeliveryWithdrawn:
+        """Planned and taken back in one go, so that the ledger shows why nobody was told."""
+        return ev.DeliveryWithdrawn(
+            recorded_at=now,
+            reason=reason,
+            cause=planned.cause,
+            rules_version=rules.version,
+            delivery_id=planned.delivery_id,
+            n=planned.n + 1,
+            incident_id=planned.incident_id,
+            channel=planned.channel,
+        )
+
+    def _followed(
+        self,
+        event: ev.IncidentEvent,
+        reason: str,
+        rules: Rules,
+        now: Instant,
+        *,
+        answered: bool,
+        gone: bool = False,
+    ) -> ev.Followed:
+        return ev.Followed(
+            recorded_at=now,
+            reason=reason,
+            cause=ev.event_id(event),
+            rules_version=rules.version,
+            incident_id=event.incident_id,
+            incident_version=event.version,
+            answered=answered,
+            gone=gone,
+        )
+
+
+def _of(delivery: Delivery, rules: Rules, now: Instant) -> dict[str, Any]:
+    return {
+        "recorded_at": now,
+        "rules_version": rules.version,
+        "delivery_id": delivery.id,
+        "incident_id": delivery.incident_id,
+        "channel": delivery.channel,
+    }
+
+
+def pause(attempt: int, result: DeliveryResult, rules: NotifyRules) -> timedelta:
+    """How long to wait after the failed `attempt`: exponential with full jitter (so that a thousand failures of one
+    moment do not come back in one moment), at least as long as the receiver asked for."""
+    longest = rules.retry_longest.total_seconds()
+    ceiling = min(longest, rules.retry_first.total_seconds() * 2.0 ** min(attempt - 1, 60))
+    seconds = ceiling * min(1.0, max(0.0, result.jitter))
+    asked = result.retry_after_seconds
+    if asked is not None and math.isfinite(asked):
+        seconds = max(seconds, min(asked, RETRY_AFTER_MAX.total_seconds()))
+    return timedelta(seconds=seconds)

@@ -1,0 +1,70 @@
+"""How the state of notify changes: by its own events and by nothing else.
+
+In: one event of the notifications journal. Out: `Ledger` changed in place. Invariant: it never fails on what `decide`
+wrote, and it looks at no rule and no clock. An event of a delivery that is finished or unknown changes nothing.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from tocsin.domain import events as ev
+from tocsin.notify.plan import answers
+from tocsin.notify.state import Answer, Delivery, Ledger
+
+LOST_AFTER: Final = timedelta(minutes=10)
+"""An attempt without a result for so long does not run any more: channels end within two minutes (`TIMEOUT_MAX`)."""
+
+
+def evolve(state: Ledger, event: ev.Event) -> None:
+    """Change `state` as `event` says."""
+    if isinstance(event, ev.Followed):
+        _followed(state, event)
+    elif isinstance(event, ev.DeliveryPlanned):
+        _planned(state, event)
+    elif isinstance(event, ev.DeliveryEvent) and (delivery := state.deliveries.get(event.delivery_id)):
+        delivery.written = event.n
+        if isinstance(event, ev.DeliveryAttempted):
+            delivery.attempt = event.attempt
+            delivery.attempted_at = event.recorded_at
+            state.sending[delivery.id] = None
+            state.lane(delivery.channel).drop(delivery.id)
+        elif isinstance(event, ev.DeliveryFailed):
+            delivery.attempted_at = None
+            delivery.ready_at = event.next_attempt_at
+            state.sending.pop(delivery.id, None)
+            lane = state.lane(delivery.channel)
+            lane.lost.drop(delivery.id)
+            lane.line(delivery).put(delivery, delivery.ready_at)
+        else:
+            state.drop(delivery)
+
+
+def _planned(state: Ledger, event: ev.DeliveryPlanned) -> None:
+    state.planned += 1
+    delivery = Delivery(
+        id=event.delivery_id,
+        incident_id=event.incident_id,
+        channel=event.channel,
+        step=event.step,
+        recipient=event.recipient,
+        page=event.page,
+        contacts=event.contacts,
+        context=event.context,
+        order=state.planned,
+        ready_at=event.send_due_at,
+        written=event.n,
+    )
+    state.deliveries[delivery.id] = delivery
+    state.of_incident.setdefault(delivery.incident_id, {})[delivery.id] = None
+    state.lane(delivery.channel).line(delivery).put(delivery, delivery.ready_at)
+
+
+def _followed(state: Ledger, event: ev.Followed) -> None:
+    if event.gone or not event.answered:
+        state.answered.pop(event.incident_id, None)
+        return
+    state.answered[event.incident_id] = Answer(event.reason, event.incident_version)
+    for delivery in state.of(event.incident_id):
+        if delivery.attempted_at and not delivery.unwanted and answers(event.reason, delivery.step):
+            delivery.unwanted = event.reason
+            state.lane(delivery.channel).lost.put(delivery, delivery.attempted_at + LOST_AFTER)
