@@ -1,0 +1,80 @@
+"""What the timeline says of an event: one short line for people. Pure.
+
+In: an event of an incident. Out: text of at most `TEXT_MAX` characters. Foreign text is passed on as it is: who shows
+it escapes it.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from tocsin.domain import events as ev
+from tocsin.domain.header import cut_text
+
+TEXT_MAX: Final = 300
+"""A line, not a document; the event itself has everything."""
+
+
+def _note(event: Any) -> str:
+    return str(event.note)
+
+
+def _title(event: Any) -> str:
+    return str(event.header.title)
+
+
+def _alert(event: Any) -> str:
+    return str(event.alert.title)
+
+
+def _some(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _promise(event: ev.SlaEvent) -> str:
+    return f"{event.target} by {event.target_due_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _delivery(event: Any) -> str:
+    return f"{event.channel}: {event.error}"
+
+
+_TEXTS: Final[dict[type[ev.Event], Callable[[Any], str]]] = {
+    ev.Opened: _title,
+    ev.AlertAttached: _alert,
+    ev.LateAmended: _alert,
+    ev.AlertResolved: lambda event: f"{_some(len(event.alert_ids), 'alert')} resolved",
+    ev.AlertMoved: lambda event: f"{_some(len(event.alert_ids), 'alert')} from {event.moved_from}",
+    ev.AlertsLeft: lambda event: f"{_some(len(event.fingerprints), 'alert')} to {event.moved_to}",
+    ev.Merged: lambda event: f"{event.absorbed} joined this incident",
+    ev.Linked: lambda event: f"related to {event.linked_to}",
+    ev.SeverityRaised: lambda event: f"{event.was.value} to {event.header.severity.value}",
+    ev.Reannounced: _title,
+    ev.Acknowledged: _note,
+    ev.Investigating: _note,
+    ev.Mitigated: _note,
+    ev.Resolved: _note,
+    ev.Reopened: _note,
+    ev.Closed: lambda event: f"merged into {event.merged_into}" if event.merged_into else event.note,
+    ev.Assigned: lambda event: event.note or event.header.assignee or event.header.team,
+    ev.Noted: _note,
+    ev.CommandApplied: lambda event: event.verb,
+    ev.CommandUnchanged: lambda event: f"{event.verb}: nothing to change",
+    ev.CommandRejected: lambda event: f"{event.verb}: {event.message}" if event.message else event.verb,
+    ev.EscalationScheduled: lambda event: _some(len(event.steps), "step"),
+    ev.EscalationFired: lambda event: f"level {event.step.level} to {event.team}",
+    ev.SlaAtRisk: _promise,
+    ev.SlaBreached: _promise,
+    ev.DeliveryPlanned: lambda event: f"{event.channel} to {event.recipient}",
+    ev.DeliveryAttempted: lambda event: f"{event.channel}, attempt {event.attempt}",
+    ev.DeliveryDelivered: lambda event: f"{event.channel}, attempt {event.attempt}",
+    ev.DeliveryFailed: _delivery,
+    ev.DeliveryGaveUp: _delivery,
+    ev.DeliveryWithdrawn: lambda event: event.channel,
+    ev.DeliverySuppressed: lambda event: event.channel,
+}
+
+
+def text_of(event: ev.Event) -> str:
+    """The line for `event`; empty when its type says it all."""
+    write = _TEXTS.get(type(event))
+    return cut_text(write(event), TEXT_MAX) if write is not None else ""
