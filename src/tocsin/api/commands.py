@@ -93,7 +93,9 @@ def partition_of(command: Command, partitions: int) -> int:
         Failure: 422, the incident is neither an id nor a number; 404, its partition does not exist.
     """
     if command.verb == "declare":
-        return ids.partition_of_key(command.arguments.get("correlation_id") or command.command_id, partitions)
+        # The partition keys that ingest and correlate use, so that alerts of the same correlation id join it.
+        named = command.arguments.get("correlation_id", "").strip()
+        return ids.partition_of_key(f"correlation:{named}" if named else f"declared:{command.command_id}", partitions)
     if number := _NUMBER.fullmatch(command.incident):
         return (int(number[1]) - 1) % partitions
     if not _ID.fullmatch(command.incident):

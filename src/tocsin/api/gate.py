@@ -121,6 +121,8 @@ class Gate:
 
 def hostname(host: str) -> str:
     """The name in a `Host` header, lower case, without port and brackets; empty when it has none that is sound."""
+    if set(host) & set("@/?#"):
+        return ""
     try:
         name = (urlsplit(f"//{host}").hostname or "").lower()
         if ":" in name:

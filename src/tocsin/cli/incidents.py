@@ -36,8 +36,8 @@ FIELDS: Final = (
     "recurrence_of",
     "merged_into",
 )
-OUTCOME: Final = ("incident", "outcome", "reason", "command_id")
-UNKNOWN: Final = frozenset({"unknown_incident", "not_found"})
+OUTCOME: Final = ("incident", "outcome", "reason", "message", "command_id")
+UNKNOWN: Final = "unknown_incident"
 
 
 @click.group()
@@ -114,8 +114,10 @@ def _command(
         say("pending: it is in the log and will be decided; ask again with `incidents show`")
     rejected = [result for result in results if result["outcome"] == "rejected"]
     if rejected:
-        unknown = all(result["reason"] in UNKNOWN for result in rejected)
-        raise Ended(f"rejected: {plain(rejected[0]['reason'])}", NOT_FOUND if unknown else FAILED)
+        unknown = all(result["reason"] == UNKNOWN for result in rejected)
+        raise Ended(
+            f"rejected: {plain(rejected[0].get('message') or rejected[0]['reason'])}", NOT_FOUND if unknown else FAILED
+        )
 
 
 def _flat(result: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +187,7 @@ def note(client: Client, output: str | None, incident: str, text: str) -> None:
 @remote
 @formatted
 @click.argument("title")
-@click.option("--severity", default="", help="Default: medium.")
+@click.option("--severity", default="", help="Default: high.")
 @click.option("--category", default="")
 @click.option("--service", default="")
 @click.option("--summary", default="")

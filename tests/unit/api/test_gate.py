@@ -1,0 +1,125 @@
+"""Who comes in: tokens, hosts, origins, the headers of every answer. The application behind only says who asked."""
+
+import hashlib
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from tocsin.api.gate import SECURITY_HEADERS, Gate, hostname
+from tocsin.settings import Settings
+from tocsin.settings.tree import HttpPart, TokenPart
+
+TOKEN = "tocsin_token-of-grafana"
+
+
+async def who(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse(getattr(Request(scope).state, "actor", "nobody"))(scope, receive, send)
+
+
+def token(name: str, text: str) -> TokenPart:
+    return TokenPart(name=name, hash=f"sha256:{hashlib.sha256(text.encode()).hexdigest()}")
+
+
+OPEN = Settings(http=HttpPart(external_url="https://tocsin.example"))
+GUARDED = Settings(http=HttpPart(tokens=(token("grafana", TOKEN), token("ops", "tocsin_other"))))
+
+
+async def asked(
+    settings: Settings,
+    method: str = "GET",
+    path: str = "/api/incident_response",
+    host: str = "127.0.0.1:9393",
+    **headers: str,
+) -> httpx.Response:
+    gate = Gate(who, settings=settings)
+    named = {"host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(gate), base_url="http://127.0.0.1:9393") as client:
+        return await client.request(method, path, headers=named)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:9393", "localhost", "LOCALHOST:1", "[::1]:9393", "127.8.8.8", "tocsin.example"]
+)
+async def test_without_tokens_own_hosts_are_let_in(host: str) -> None:
+    answer = await asked(OPEN, host=host)
+    assert (answer.status_code, answer.text) == (200, "local")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "", "[::1", "a@127.0.0.1:b"],
+)
+async def test_without_tokens_other_hosts_are_refused(host: str) -> None:
+    answer = await asked(OPEN, host=host)
+    assert answer.status_code == 403
+    assert answer.json()["error"] == "forbidden_host"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"origin": "http://127.0.0.1:9393"}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "http://127.0.0.1:9394"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec_fetch_site": "cross-site"}, 403),
+        ({"sec_fetch_site": "same-origin"}, 200),
+    ],
+)
+async def test_no_other_site_may_write(headers: dict[str, str], status: int) -> None:
+    assert (await asked(OPEN, "POST", **headers)).status_code == status
+    assert (await asked(GUARDED, "POST", authorization=f"Bearer {TOKEN}", **headers)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("authorization", "actor"),
+    [
+        (f"Bearer {TOKEN}", "grafana"),
+        (f"bearer  {TOKEN} ", "grafana"),
+        ("Bearer tocsin_other", "ops"),
+        ("Bearer tocsin_unknown", None),
+        (f"Basic {TOKEN}", None),
+        (TOKEN, None),
+        ("Bearer", None),
+        ("", None),
+        (f"Bearer {GUARDED.http.tokens[0].hash}", None),
+    ],
+)
+async def test_a_known_token_names_the_actor(authorization: str, actor: str | None) -> None:
+    answer = await asked(GUARDED, host="anything.example", authorization=authorization)
+    if actor is None:
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert TOKEN not in answer.text
+    else:
+        assert (answer.status_code, answer.text) == (200, actor)
+
+
+async def test_an_actor_by_header_counts_only_without_tokens() -> None:
+    assert (await asked(OPEN, x_tocsin_actor="ada")).text == "ada"
+    assert (await asked(OPEN, x_tocsin_actor="a" * 65)).status_code == 400
+    assert (await asked(GUARDED, authorization=f"Bearer {TOKEN}", x_tocsin_actor="ada")).text == "grafana"
+
+
+@pytest.mark.parametrize("path", ["/-/healthy", "/-/ready", "/healthz", "/readyz"])
+async def test_health_needs_no_token(path: str) -> None:
+    assert (await asked(GUARDED, path=path, host="10.1.2.3")).status_code == 200
+    assert (await asked(GUARDED, path="/metrics")).status_code == 401
+
+
+async def test_every_answer_has_the_security_headers() -> None:
+    for answer in (await asked(OPEN), await asked(OPEN, host="evil.example"), await asked(GUARDED)):
+        assert {name: answer.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
+        assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("A.example:80", "a.example"), ("[::1]:80", "::1"), ("[0:0::1]", "::1"), ("", ""), ("[x]", ""), ("a:b:c", "a")],
+)
+def test_hostname(host: str, name: str) -> None:
+    assert hostname(host) == name

@@ -1,0 +1,151 @@
+"""The command line where no tocsin runs: what works locally, exit codes, manners."""
+
+import hashlib
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+import tocsin
+from tocsin.cli import VERBS, main
+from tocsin.cli.output import json_text, plain
+from tocsin.settings import load
+
+
+def run(*arguments: str, stdin: str | None = None, **environ: str) -> Result:
+    return CliRunner(env={"TOCSIN_CONFIG": None, "TOCSIN_URL": None, "TOCSIN_TOKEN": None, **environ}).invoke(
+        main, list(arguments), input=stdin, catch_exceptions=False
+    )
+
+
+def test_version() -> None:
+    assert run("version").stdout == f"{tocsin.__version__}\n"
+    assert json.loads(run("version", "-o", "json").stdout)["version"] == tocsin.__version__
+
+
+def test_version_loads_neither_the_http_stack_nor_rich() -> None:
+    code = "import sys; from tocsin.cli import main; main(['version'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"fastapi", "uvicorn", "httpx", "rich", "pydantic", "yaml", "sqlite3", "faust", "asyncio"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_command_has_help(verb: str) -> None:
+    if verb not in main.list_commands(None):  # type: ignore[arg-type]
+        assert verb == "demo"
+        return
+    done = run(verb, "--help")
+    assert done.exit_code == 0
+    assert "Usage:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["incidets"], "unknown command 'incidets', did you mean 'incidents'?"),
+        (["incidents", "list", "--limit", "0"], "0 is not in the range"),
+        (["incidents", "ack"], "Missing argument"),
+        (["alerts", "send", "--label", "a"], "--label takes NAME=VALUE, not 'a'"),
+        (["rejected", "show", "x"], "'x' is not an id such as 0/17"),
+        (["incidents", "list", "--url", "::"], "is not an address"),
+        (["incidents", "list", "-o", "xml"], "'xml' is not one of"),
+    ],
+)
+def test_wrong_usage_is_2(arguments: list[str], message: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_unreachable_is_4() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        for arguments in (["incidents", "list"], ["alerts", "send", "--title", "x"], ["topics", "list"]):
+            done = run(*arguments, TOCSIN_URL=url)
+            assert done.exit_code == 4
+            assert f"cannot reach {url}" in done.stderr
+            assert done.stdout == ""
+
+
+def test_config_check_reports_and_exits_2(tmp_path: Path) -> None:
+    path = tmp_path / "tocsin.yaml"
+    path.write_text("instance: a\nhttp:\n  listn: x\n")
+    done = run("config", "check", "-c", str(path))
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [
+        f"{path}:3:3: unknown field 'listn', did you mean 'listen'?",
+        "Error: 1 problem in the settings",
+    ]
+
+
+def test_config_check_warns(tmp_path: Path) -> None:
+    path = tmp_path / "tocsin.yaml"
+    path.write_text("people: {teams: {ops: {}}}\nescalate: {rules: [{escalate_to: oops, escalate_after_minutes: 1}]}")
+    done = run("config", "check", TOCSIN_CONFIG=str(path))
+    assert done.exit_code == 0
+    assert "warning: escalate_to 'oops' is no team" in done.stderr
+
+
+def test_config_show_prints_settings_that_can_be_used_and_no_secret(tmp_path: Path) -> None:
+    path = tmp_path / "tocsin.yaml"
+    path.write_text("notify: {channels: {chat: {type: webhook, url: 'https://x/canary', secret: canary}}}")
+    done = run("config", "show", "-c", str(path))
+    assert done.exit_code == 0
+    assert "canary" not in done.output
+    shown = yaml.safe_load(done.stdout)
+    assert shown["notify"]["channels"]["chat"]["secret"] == "(secret)"
+    assert json.loads(run("config", "show", "-c", str(path), "-o", "json").stdout) == shown
+
+
+def test_a_token_fits_its_hash_and_the_settings() -> None:
+    made = json.loads(run("token", "create", "ci", "-o", "json").stdout)
+    assert made["hash"] == f"sha256:{hashlib.sha256(made['token'].encode()).hexdigest()}"
+    done = run("token", "create", "ci")
+    token, line = done.stdout.splitlines()
+    assert token.startswith("tocsin_")
+    [entry] = yaml.safe_load(line)
+    settings = load(None, {"TOCSIN_HTTP__TOKENS": json.dumps([entry]), "TOCSIN_HTTP__LISTEN": "0.0.0.0:1"})
+    assert settings.http.tokens[0].name == "ci"
+    assert len({run("token", "create").stdout for _ in range(3)}) == 3
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    assert "_TOCSIN_COMPLETE" in run("completion", shell).stdout
+
+
+def test_schemas_export_and_check(tmp_path: Path) -> None:
+    directory = str(tmp_path / "schemas")
+    assert run("schemas", "export", directory, "--check").exit_code == 1
+    assert run("schemas", "export", directory).exit_code == 0
+    assert run("schemas", "export", directory, "--check").exit_code == 0
+
+
+def test_docs_lists_chapters_and_names_them_when_one_is_unknown() -> None:
+    names = run("docs", "-o", "name").stdout.split()
+    done = run("docs", "no-such-chapter")
+    assert done.exit_code == 3
+    for name in names:
+        assert name in done.stderr
+        assert run("docs", name).stdout.startswith("# ")
+
+
+def test_eventlog_without_a_file_is_3(tmp_path: Path) -> None:
+    for verb in ("verify", "rebuild"):
+        assert run("eventlog", verb, TOCSIN_DATA_DIR=str(tmp_path)).exit_code == 3
+
+
+def test_what_comes_from_outside_commands_no_terminal() -> None:
+    hostile = "a\x1b[2Jb\r\n\x9b1mc\u202ed"
+    assert plain(hostile) == "a\\x1b[2Jb\\r\\n\\x9b1mc\\u202ed"
+    text = json_text({"title": hostile})
+    assert not set(text) & set("\x1b\x9b\r\n\u202e")
+    assert json.loads(text) == {"title": hostile}
