@@ -280,7 +280,7 @@ HEADERS: Final[Schema] = {
 
 EXPORTED: Final[Schema] = {
     "title": "One line of `tocsin topics export`",
-    "description": "One record of any topic, exact: `value` when it is UTF-8 text, else `value_base64`.",
+    "description": "One record of any topic, exact: key and value as they are when they are UTF-8, else in base64.",
     "type": "object",
     "properties": {
         "topic": TEXT,
@@ -288,9 +288,14 @@ EXPORTED: Final[Schema] = {
         "offset": COUNT,
         "timestamp": {**COUNT, "description": "Milliseconds since the Unix epoch, stamped by the broker."},
         "key": {"type": ["string", "null"]},
-        "headers": {"description": "Header name to value, as text."},
+        "key_base64": {**TEXT, "contentEncoding": "base64"},
+        "headers": {**TEXTS, "description": "Header name to value, as text."},
         "value": {"type": ["string", "null"]},
         "value_base64": {**TEXT, "contentEncoding": "base64"},
+        "counts": {
+            "const": False,
+            "description": "Only on records of a journal that do not lie where their writer expected: to be ignored.",
+        },
     },
     "required": ["topic", "partition", "offset", "timestamp", "key", "headers"],
     "oneOf": [{"required": ["value"]}, {"required": ["value_base64"]}],
