@@ -1,10 +1,10 @@
 """given / when / then for deciders that read incident events: escalate here, notify next door.
 
-Times are minutes after `T0`. After every input the state is folded anew from the events as they are in the log, so that each
-test is a crash replay, too.
+Times are minutes after `T0`. After every input the state is folded anew from the events as they are in the log, so that
+each test is a crash replay, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
@@ -25,6 +25,7 @@ from tocsin.wire.events import decode, encode, stamp
 T0: Final = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 INCIDENT: Final = "inc_aaonlyfortests"
 S = TypeVar("S")
+E = TypeVar("E", bound=ev.IncidentEvent)
 
 
 def at(minutes: float) -> Instant:
@@ -51,9 +52,8 @@ class Subject:
             }
         )
 
-    def tell(
-        self, kind: type[ev.IncidentEvent], minutes: float, *, header: dict[str, Any] | None = None, **own: Any
-    ) -> Any:
+    def tell(self, kind: Callable[..., E], minutes: float, *, header: dict[str, Any] | None = None, **own: Any) -> E:
+        """The next event of the incident; `header` is what it changes there."""
         self.header = replace(self.header, version=self.header.version + 1, **(header or {}))
         return kind(
             incident_id=self.header.id,
