@@ -129,10 +129,12 @@ class IngestRunner:
             work.append(reject(self._world, self.partition, [_draft_of(one) for one in mapped.rejected]))
         if len(work) == 1:
             await work[0]
-        elif work:
-            async with asyncio.TaskGroup() as group:  # the first failure ends the others: no batch follows a failed one
-                for one in work:
-                    group.create_task(one)
+            return
+        # The appends of one batch do not depend on each other; the next batch waits for all of them.
+        outcomes = await asyncio.gather(*work, return_exceptions=True)
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
 
     async def _commit(self, next_offset: int, mark: Mark) -> None:
         broker = self._world.broker

@@ -88,6 +88,7 @@ class Node:
         self._file_rules = rules
         self._stream = stream
         self._stops = {names: asyncio.Event() for names in ORDER}
+        self._sink: SinkRunner | None = None
         self._groups: dict[int, Group | None] = {}
         self._running = False
         self._supervisor = Supervisor()
@@ -123,6 +124,8 @@ class Node:
             problems.insert(0, "stopping")
         elif not self._running:
             problems.insert(0, "starting")
+        elif self._sink is not None and not self._sink.loaded:
+            problems.append("event log: not loaded yet")
         return Health(not problems, problems)
 
     async def failed(self) -> BaseException:
@@ -169,10 +172,9 @@ class Node:
         await self._publish_rules()
         for partition in range(self.partitions):
             await self._load(partition)
-        sink = SinkRunner(self.event_log, self._world, EVENT_TOPICS) if self.event_log else None
-        if sink:
-            await sink.load()
-            self._supervisor.start("persist", self._persist(sink))
+        if self.event_log:
+            self._sink = SinkRunner(self.event_log, self._world, EVENT_TOPICS)
+            self._supervisor.start("persist", self._persist(self._sink))
         for partition in range(self.partitions):
             self._supervisor.start(f"core {partition}", self._core(partition))
         for partition in range(self.broker.partitions(RAW.name)):
@@ -274,6 +276,7 @@ class Node:
     async def _persist(self, sink: SinkRunner) -> None:
         """Ends only when it is told to and everything is in the event log."""
         stop = self._stops["persist"]
+        await sink.load()
         while await sink.step() or not stop.is_set():
             if not sink.behind:
                 await self._rest(sink.places(), IDLE_MAX, stop)

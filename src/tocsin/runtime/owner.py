@@ -81,7 +81,7 @@ class Owner:
         self.positions = Positions()
         self.journal: Journal | None = None
         self.effects = effects
-        self._world = world
+        self.world = world
         self._feed = feed
         self._rules, self._rules_place = feed.rules, feed.place
         self._partitions = partitions
@@ -115,11 +115,11 @@ class Owner:
         return {}
 
     async def _end(self, topic: str) -> int:
-        broker = self._world.broker
-        return await self._world.patiently(f"read {topic}/{self.partition}", lambda: broker.end(topic, self.partition))
+        broker = self.world.broker
+        return await self.world.patiently(f"read {topic}/{self.partition}", lambda: broker.end(topic, self.partition))
 
     def _now(self) -> Instant:
-        self._latest = max(self._latest, self._world.now())
+        self._latest = max(self._latest, self.world.now())
         return self._latest
 
     # ---- load --------------------------------------------------------------------------------------------------------
@@ -131,23 +131,24 @@ class Owner:
             Lost: somebody else wrote between the fold and the claim.
             SourceLost: a source, or the journal itself, is not what it was.
         """
-        end = await self._fold()
+        end = await self.fold()
         for topic in self.stage.reads:
             source = f"{topic.name}/{self.partition}"
             place = self.positions.next(source), self.positions.fingerprint(source)
-            await check_source(self._world, topic.name, self.partition, *place)
-        self.journal = Journal(self._world, self.stage.journal.name, self.partition, end)
+            await check_source(self.world, topic.name, self.partition, *place)
+        self.journal = Journal(self.world, self.stage.journal.name, self.partition, end)
         await self.journal.claim(self._now())
         if self.effects:
             self.effects.resume(self.stage.effects(self.state))
 
-    async def _fold(self) -> int:
-        topic, broker = self.stage.journal.name, self._world.broker
+    async def fold(self) -> int:
+        """Make the state from the journal; returns where the journal ends. `load` does it, and checks of a state."""
+        topic, broker = self.stage.journal.name, self.world.broker
         name = f"{topic}/{self.partition}"
-        begin = await self._world.patiently(f"read {name}", lambda: broker.begin(topic, self.partition))
+        begin = await self.world.patiently(f"read {name}", lambda: broker.begin(topic, self.partition))
         if begin:
             raise SourceLost("journal_trimmed", f"{name} begins at {begin} and there is no checkpoint before it")
-        reader = JournalReader(self._world)
+        reader = JournalReader(self.world)
         records, end = await reader.read(topic, self.partition, 0)
         while records or end > begin:
             for record in records:
@@ -160,7 +161,7 @@ class Owner:
         event = decode(record.headers, record.value)
         self.stage.evolve(self.state, event)
         self._latest = max(self._latest, event.recorded_at)
-        self._world.metrics.folded(event)
+        self.world.metrics.folded(event)
         if (header := record.header(POSITION)) is not None:
             position = decode_position(header)
             self.positions.fold(position)
@@ -189,8 +190,8 @@ class Owner:
         await self._settle()
 
     async def _slice(self, topic: Topic) -> Sequence[Record]:
-        broker, offset = self._world.broker, self.next(topic.name)
-        return await self._world.patiently(
+        broker, offset = self.world.broker, self.next(topic.name)
+        return await self.world.patiently(
             f"read {topic.name}/{self.partition}",
             lambda: broker.read(
                 topic.name, self.partition, offset, records_max=READ_RECORDS_MAX, bytes_max=READ_BYTES_MAX
@@ -207,7 +208,7 @@ class Owner:
             for earlier in self._order[: self._order.index(topic)]:
                 await self._read_to(earlier, await self._end(earlier.name))
         source = f"{topic.name}/{self.partition}"
-        started, inputs = self._world.clock.monotonic(), 0
+        started, inputs = self.world.clock.monotonic(), 0
         for record in records:
             if record.offset < self.next(topic.name):
                 continue
@@ -222,7 +223,7 @@ class Owner:
             self.positions.moved(source, record)
         if self._idle_since is None:
             self._idle_since = started
-        self._world.metrics.decided(self.stage.name, inputs, self._world.clock.monotonic() - started)
+        self.world.metrics.decided(self.stage.name, inputs, self.world.clock.monotonic() - started)
 
     async def _fill_hole(self, topic: Topic, end: int) -> None:
         """Work what lies between the position and `end`; the caller was given records from further on."""
@@ -261,13 +262,13 @@ class Owner:
         if home is not None and home != self.partition:
             # Unchanged, to the owner of the incident; a repeat has the same command id and so the same answer.
             forwarded = Draft(record.key, record.value, record.headers)
-            await append_shared(self._world, COMMANDS.name, home, [forwarded])
+            await append_shared(self.world, COMMANDS.name, home, [forwarded])
             return 0
         await self._apply(command)
         return 1
 
     async def _reject(self, topic: Topic, record: Record, error: Reject) -> None:
-        await reject_record(self._world, topic.name, self.partition, record, error, self.stage.name)
+        await reject_record(self.world, topic.name, self.partition, record, error, self.stage.name)
 
     async def _take_fact(self, topic: Topic, record: Record) -> int:
         try:
@@ -324,7 +325,7 @@ class Owner:
         self.positions.settled()
         self._pending.clear()
         self._idle_since = None
-        self._world.metrics.committed(record.event for record in records)
+        self.world.metrics.committed(record.event for record in records)
         self._adopt_rules()
 
     # ---- time --------------------------------------------------------------------------------------------------------
@@ -382,7 +383,7 @@ class Owner:
         """Seconds until what waits for company has to be committed; infinite when nothing waits."""
         if self._idle_since is None:
             return inf
-        waited = self._world.clock.monotonic() - self._idle_since
+        waited = self.world.clock.monotonic() - self._idle_since
         if self._pending:
             return TALLY_EVERY - waited
         return POSITION_EVERY - waited if self.positions.changed else inf

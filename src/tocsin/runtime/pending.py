@@ -18,14 +18,18 @@ from tocsin.wire.events import Encoded, encode
 
 __all__ = ["TALLIES_MAX", "Pending"]
 
-TALLY_BYTES: Final = 150
-"""One tally in JSON: id 28, three instants 29 each, count 10, brackets and commas."""
+TALLY_BYTES: Final = 170
+"""One tally in JSON: id 28, four instants 29 each, count 10, brackets and commas."""
 TALLIES_MAX: Final = 200 * 1024 // TALLY_BYTES
 """A record of tallies stays below 200 KB (RECORDS §1)."""
 RECORD_BYTES: Final = 420
 """Header names, fixed header values and the protocol's own bytes of one record, rounded up."""
 
 Item = Encoded | Tallied
+
+
+def _later(one: Instant | None, other: Instant | None) -> Instant | None:
+    return max(one, other) if one and other else one or other
 
 
 @dataclass(slots=True)
@@ -46,8 +50,8 @@ class _Stretch:
         self.count += tally.count
         self.start = min(self.start, tally.start)
         self.last = max(self.last, tally.last)
-        if tally.expires_at is not None and (self.expires_at is None or tally.expires_at > self.expires_at):
-            self.expires_at = tally.expires_at
+        self.expires_at = _later(self.expires_at, tally.expires_at)
+        self.resolved_at = _later(self.resolved_at, tally.resolved_at)
         if tally.resolved_at is not None and (self.resolved_at is None or tally.resolved_at > self.resolved_at):
             self.resolved_at = tally.resolved_at
 

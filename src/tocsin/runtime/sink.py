@@ -5,12 +5,11 @@ position in the sink's transaction. A sink that is down is tried again for as lo
 it notices.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
 from tocsin.domain.errors import Retry
-from tocsin.persist.sqlite import LostPosition
+from tocsin.persist.sqlite import LostPosition, Unusable
 from tocsin.runtime.journal import JournalReader
 from tocsin.runtime.world import SourceLost, World
 from tocsin.stage import Sink
@@ -20,8 +19,6 @@ __all__ = ["SinkRunner"]
 
 BATCH_RECORDS_MAX: Final = 1000
 """One transaction: large enough to be cheap, small enough that readers see it soon."""
-PASSING: Final = (Retry, OSError, sqlite3.OperationalError)
-"""Down, locked, full: the sink will take it later."""
 
 
 class SinkRunner:
@@ -34,6 +31,7 @@ class SinkRunner:
         self._next: dict[tuple[str, int], int] = {}
         self._topics = topics
         self._failures = 0
+        self.loaded = False
 
     @property
     def behind(self) -> bool:
@@ -41,14 +39,24 @@ class SinkRunner:
         return self._failures > 0
 
     async def load(self) -> None:
-        """Ask the sink how far it is. A sink that is ahead of the log keeps its partition stopped, and says so."""
+        """Ask the sink how far it is, for as long as it takes. A sink that is ahead of the log (whose tail is lost
+        then, PROTOCOL §9) keeps its partition stopped, and says so."""
         for topic in self._topics:
             for partition in range(self._world.broker.partitions(topic.name)):
-                await self._load(topic.name, partition)
+                while not await self._load(topic.name, partition):
+                    pass
+        self.loaded = True
 
-    async def _load(self, topic: str, partition: int) -> None:
+    async def _load(self, topic: str, partition: int) -> bool:
         part = f"event log {topic}/{partition}"
-        position = await self._sink.position(topic, partition)
+        try:
+            position = await self._sink.position(topic, partition)
+        except Retry as error:
+            await self._failed("event log", str(error))
+            return False
+        except Unusable as error:
+            self._world.problems.put(part, str(error))
+            return True
         broker = self._world.broker
         end = await self._world.patiently(part, lambda: broker.end(topic, partition))
         if position > end:
@@ -57,6 +65,7 @@ class SinkRunner:
             self._world.problems.put(part, what)
         else:
             self._next[topic, partition] = position
+        return True
 
     def places(self) -> dict[tuple[str, int], int]:
         """(topic, partition) -> next offset of everything that is fed."""
@@ -80,10 +89,16 @@ class SinkRunner:
             except LostPosition:
                 # Another process has taken these records: go on where it is.
                 await self._failed("event log", f"{topic}/{partition} is fed by somebody else, too")
-                await self._load(topic, partition)
+                while not await self._load(topic, partition):
+                    pass
                 continue
-            except PASSING as error:
-                await self._failed("event log", f"{type(error).__name__}: {error}")
+            except Unusable as error:
+                # Nothing in front of the event log depends on it: paging goes on, and the problem is named.
+                self._world.problems.put("event log", str(error))
+                self._next.clear()
+                return False
+            except Retry as error:
+                await self._failed("event log", str(error))
                 return True
             self._next[topic, partition] = next_offset
             self._failures = 0
