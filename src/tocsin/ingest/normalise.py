@@ -1,0 +1,106 @@
+"""From what a source said to one row of a normalized batch: fingerprint, partition key, encoded body.
+
+In: a `ReadAlert` and its place in the raw topic. Out: a `Sighting`. What identifies an alert and where it goes depends
+on no order of labels and is taken before anything is cut. The partition key is fixed for the life of the topics
+(PROTOCOL §4): changing what `partition_key` returns is a migration.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from tocsin.domain import ids
+from tocsin.domain.alert import AlertStatus, Episode, Sighting
+from tocsin.domain.rules import IngestRules
+from tocsin.ingest import limits
+from tocsin.ingest.reading import ReadAlert
+from tocsin.stage import RawRecord
+
+KEY_MAX: Final = 512
+"""Characters of a partition key: it is in every row and in events. A longer one ends in its hash."""
+
+
+def fingerprint(alert: ReadAlert, rules: IngestRules) -> str:
+    """Hash of what identifies the alert; names in `rules.ignore_labels` do not."""
+    return ids.fingerprint(alert.identity, rules.ignore_labels)
+
+
+def partition_key(alert: ReadAlert, rules: IngestRules) -> str:
+    """What the alert is partitioned by; rules group only within it. Never empty, at most `KEY_MAX` characters.
+
+    `rules.partition_by`, if it gives a value; else correlation id; cluster and service; cluster, namespace and job; the
+    alert's name; its key; its title.
+    """
+    body = alert.body
+    assert body is not None, "a row that can name only a key has no partition"
+    labels = body.labels
+    if rules.partition_by:
+        values = [_value(alert, name) for name in rules.partition_by]
+        if any(values):
+            return _rendered("by", values)
+    if alert.correlation_id:
+        return _rendered("correlation", (alert.correlation_id,))
+    if alert.service:
+        return _rendered("service", (labels.get("cluster", ""), alert.service))
+    if job := labels.get("job"):
+        return _rendered("job", (labels.get("cluster", ""), labels.get("namespace", ""), job))
+    if name := labels.get("alertname"):
+        return _rendered("alertname", (name,))
+    if alert.episode is Episode.KEYED or "\0key" in alert.identity:
+        # The title of a keyed alert may change from one sending to the next ("91 % full", "92 % full").
+        return _rendered("key", (ids.fingerprint(alert.identity),))
+    return _rendered("title", (body.title,))
+
+
+def source_key(alert: ReadAlert) -> str:
+    """What the raw topic is partitioned by when the source does not group: firing and resolved get the same key."""
+    if alert.body is None or alert.episode is Episode.KEYED or "\0key" in alert.identity:
+        return _rendered("key", (ids.fingerprint(alert.identity),))
+    return partition_key(alert, _DEFAULT)
+
+
+def group_key(labels: dict[str, str]) -> str:
+    """What the raw topic is partitioned by when the source groups: its group labels, in any order."""
+    return _rendered("group", (text for pair in sorted(labels.items()) for text in pair))
+
+
+def sighting(alert: ReadAlert, record: RawRecord, index: int, rules: IngestRules) -> Sighting:
+    """The row for the item at `index` of `record`."""
+    body = alert.body
+    return Sighting(
+        raw_topic=record.topic,
+        raw_partition=record.partition,
+        incarnation=record.incarnation,
+        offset=record.offset,
+        index=index,
+        received_at=record.received_at,
+        fingerprint=ids.fingerprint(alert.identity, rules.ignore_labels),
+        status=alert.status,
+        episode=alert.episode,
+        starts_at=alert.starts_at,
+        expires_at=alert.expires_at if alert.status is AlertStatus.FIRING else None,
+        partition_key="" if body is None else partition_key(alert, rules),
+        correlation_id=alert.correlation_id,
+        actor=alert.actor,
+        body=b"" if body is None else limits.encoded(body),
+    )
+
+
+_DEFAULT: Final = IngestRules()
+
+
+def _value(alert: ReadAlert, name: str) -> str:
+    body = alert.body
+    assert body is not None
+    if name == "service":
+        return alert.service
+    if name == "correlation_id":
+        return alert.correlation_id
+    if name == "title":
+        return body.title
+    return body.labels.get(name, "")
+
+
+def _rendered(word: str, parts: Iterable[str]) -> str:
+    """`word:part/part`, readable, and different for different parts: a slash within a part is escaped."""
+    escaped = "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+    return limits.bounded(f"{word}:{escaped}", KEY_MAX)
