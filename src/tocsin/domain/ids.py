@@ -44,7 +44,12 @@ def partition_of_key(key: str, partitions: int) -> int:
 
 def correlation_partition_key(correlation_id: str) -> str:
     """Partition key of everything that names a correlation id: alerts of any source, and declared incidents."""
-    return f"correlation_id/{correlation_id}"
+    return f"correlation:{escaped(correlation_id)}"
+
+
+def escaped(part: str) -> str:
+    """A part of a partition key: slashes separate parts, so those within one are escaped."""
+    return part.replace("%", "%25").replace("/", "%2F")
 
 
 def partition_word(partition: int) -> str:
