@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from tocsin.cli import schema_files
 from tocsin.domain import events as ev
 from tocsin.domain.command import Command
+from tocsin.ingest.formats import native
 from tocsin.topics import EVENT_TOPICS
 from tocsin.wire import examples, schema
 from tocsin.wire.position import Position
@@ -88,6 +89,10 @@ def test_a_reader_may_meet_fields_of_a_newer_version() -> None:
 def test_the_schema_of_a_native_alert_refuses(alert: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         validator("alerts/alert.v1.json").validate(alert)
+
+
+def test_the_schema_of_a_native_alert_has_the_fields_of_its_reader() -> None:
+    assert set(read("alerts/alert.v1.json")["properties"]) == set(native.FIELDS)
 
 
 def test_a_native_alert_may_be_named_by_its_alertname() -> None:
