@@ -7,6 +7,7 @@ to the owner's `now`.
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Protocol
@@ -33,14 +34,15 @@ class SystemClock:
     """The machine's clock, for any thread. When the wall clock is set back, `now` stands still until it is
     caught up."""
 
-    def __init__(self) -> None:
+    def __init__(self, wall: Callable[[], Instant] = lambda: datetime.now(UTC)) -> None:
+        self._wall = wall
         self._last: Instant = EPOCH
         self._lock = Lock()
 
     def now(self) -> Instant:
         """The wall clock, or the last reading where that is later."""
         with self._lock:
-            self._last = max(self._last, datetime.now(UTC))
+            self._last = max(self._last, self._wall())
             return self._last
 
     def monotonic(self) -> float:

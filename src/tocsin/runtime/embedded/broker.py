@@ -261,6 +261,11 @@ class EmbeddedBroker:
         await asyncio.shield(self._closed)
         self._settle()
 
+    @property
+    def bytes_in_memory(self) -> int:
+        """Bytes of the newest records that are read without the disk."""
+        return sum(shelf.tail.size for shelf in self._shelves.values())
+
     def _shut(self) -> None:
         self._readers.close()
         self._writer.stop()
