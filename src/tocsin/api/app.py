@@ -11,7 +11,8 @@ from tocsin.api import alerting, commands, incidents, intake, log, operations, p
 from tocsin.api.answer import Failure
 from tocsin.api.gate import Gate
 from tocsin.api.serving import Serving
-from tocsin.persist.queries import Queries
+from tocsin.domain.errors import Reject, Retry
+from tocsin.persist.sqlite import Unusable
 from tocsin.runtime.clock import Clock, SystemClock
 from tocsin.runtime.node import Node
 from tocsin.settings import Settings
@@ -20,7 +21,7 @@ HTTP_WORDS = {404: "not_found", 405: "method_not_allowed"}
 
 
 def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """The application over `node`; `node` may still be starting. Queries read the database that the settings name.
+    """The application over `node`; `node` may still be starting.
 
     Args:
         clock: what intake takes for now; the system's by default.
@@ -33,14 +34,16 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    queries = Queries(settings.event_log_path) if node.event_log is not None else None
-    app.state.serving = Serving(node, settings, queries, clock or SystemClock())
+    app.state.serving = Serving(node, settings, clock or SystemClock())
     for part in (intake, incidents, alerting, commands, log, operations, pages):
         app.include_router(part.router)
     app.add_exception_handler(Failure, _failure)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Reject, _reject)
+    app.add_exception_handler(Retry, _database)
+    app.add_exception_handler(Unusable, _database)
     app.add_middleware(Gate, settings=settings)
     return app
 
@@ -60,6 +63,15 @@ def _sentence(loc: tuple[int | str, ...], message: str) -> str:
     where = ".".join(str(step) for step in loc)
     text = message.removeprefix("Value error, ")
     return f"{where}: {text}" if where else text
+
+
+async def _reject(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Reject)
+    return Failure(422, error.word, str(error)).answer()
+
+
+async def _database(request: Request, error: Exception) -> Response:
+    return Failure(503, "database_unavailable", f"the event log cannot answer now: {error}", retry_after=2).answer()
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -95,7 +95,8 @@ def partition_of(command: Command, partitions: int) -> int:
     if command.verb == "declare":
         # The partition keys that ingest and correlate use, so that alerts of the same correlation id join it.
         named = command.arguments.get("correlation_id", "").strip()
-        return ids.partition_of_key(f"correlation:{named}" if named else f"declared:{command.command_id}", partitions)
+        key = ids.correlation_partition_key(named) if named else f"declared:{command.command_id}"
+        return ids.partition_of_key(key, partitions)
     if number := _NUMBER.fullmatch(command.incident):
         return (int(number[1]) - 1) % partitions
     if not _ID.fullmatch(command.incident):

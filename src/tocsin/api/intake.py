@@ -67,8 +67,7 @@ async def enqueue(request: Request, serving: Served) -> Response:
         return _invalid_event([str(error)])
     if taken.errors:
         return _invalid_event([error.message for error in taken.errors.values()])
-    key = taken.keys[0] if taken.keys else ""
-    return Json({"status": "success", "message": "Event processed", "dedup_key": key}, 202)
+    return Json({"status": "success", "message": "Event processed", "dedup_key": taken.dedup_key}, 202)
 
 
 def _invalid_event(errors: list[str]) -> Json:
@@ -93,6 +92,7 @@ async def _take(
         Reject: the body is wrong as a whole.
         Failure: it is too large, or cannot be stored now.
     """
+    partitions = serving.node.broker.partitions(RAW.name)
     async with body_of(request, serving, bytes_max) as body:
         taken = take(
             body,
@@ -100,12 +100,12 @@ async def _take(
             content_type=request.headers.get("content-type", ""),
             received_at=serving.clock.now(),
             seed=secrets.token_hex(16),
+            partitions=partitions,
         )
-        return taken, await _publish(serving, taken)
+        return taken, await _publish(serving, taken, partitions)
 
 
-async def _publish(serving: Serving, taken: Intake) -> dict[int, str]:
-    partitions = serving.node.broker.partitions(RAW.name)
+async def _publish(serving: Serving, taken: Intake, partitions: int) -> dict[int, str]:
     by_partition: dict[int, list[IntakeRecord]] = {}
     for record in taken.records:
         by_partition.setdefault(ids.partition_of_key(record.partition_key, partitions), []).append(record)

@@ -23,11 +23,10 @@ RECORD_OVERHEAD: Final = 100
 class Serving:
     """One application's surroundings."""
 
-    def __init__(self, node: Node, settings: Settings, queries: Queries | None, clock: Clock) -> None:
+    def __init__(self, node: Node, settings: Settings, clock: Clock) -> None:
         self.node = node
         self.clock = clock
         self.settings = settings
-        self._queries = queries
         self._incarnations: dict[str, str] = {}
         self.bodies_bytes = 0
         """Bytes of bodies that are being read or worked on."""
@@ -39,9 +38,9 @@ class Serving:
         Raises:
             Failure: this process has no database.
         """
-        if self._queries is None:
+        if self.node.event_log is None:
             raise Failure(503, "no_database", "this process keeps no event log", retry_after=5)
-        return self._queries
+        return self.node.event_log.queries
 
     async def publish(self, topic: Topic, partition: int, drafts: Sequence[Draft]) -> list[int]:
         """Append `drafts` durably, in as few batches as fit, and return their offsets.

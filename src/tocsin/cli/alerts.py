@@ -10,7 +10,7 @@ from tocsin.cli.client import Client, remote
 from tocsin.cli.exits import Ended
 from tocsin.cli.output import document, formatted, plain, say, show, table
 
-COLUMNS = ("last", "status", "severity", "title", "service", "occurrences")
+COLUMNS = ("last_seen_at", "status", "severity", "title", "service", "occurrences")
 
 
 @click.group()
@@ -38,7 +38,7 @@ def list_(client: Client, output: str | None, **filters: Any) -> None:
         page["items"],
         output=output,
         columns=COLUMNS,
-        wide=("incident_id", "fingerprint", "start", "alert_id"),
+        wide=("incident_id", "fingerprint", "first_seen_at", "alert_id"),
         name="alert_id",
     )
     if page["next"]:

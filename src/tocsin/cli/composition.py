@@ -67,7 +67,7 @@ async def running(settings: Settings, *, drain: float = DRAIN_SECONDS) -> AsyncI
             settings.log_path, partitions=settings.partitions, clock=clock, instance=settings.instance
         )
         stack.push_async_callback(broker.close)
-        event_log = EventLog.open(settings.event_log_path)
+        event_log = EventLog.open(settings.event_log_path, holder=f"tocsin run, instance {settings.instance}")
         stack.callback(event_log.close)
         channels = build(settings.channels())
         for channel in channels.values():

@@ -82,15 +82,20 @@ def show_(client: Client, output: str | None, incident: str) -> None:
     if document(found, output):
         return
     pairs(found, FIELDS)
-    if found["escalation"].get("next"):
-        click.echo(f"escalates  {plain(found['escalation']['next'])}")
+    if following := found["escalation"]["next"]:
+        level, target, due = (plain(following[name]) for name in ("level", "escalate_to", "due_at"))
+        click.echo(f"escalates        to {target} (level {level}) at {due}")
     click.echo()
-    table(found["alert_list"]["items"], ("status", "severity", "title", "service", "occurrences", "last"), "Alerts")
+    table(
+        found["alert_list"]["items"],
+        ("status", "severity", "title", "service", "occurrences", "last_seen_at"),
+        "Alerts",
+    )
     click.echo()
     table(found["timeline"], ("at", "type", "actor", "reason", "text"), "Timeline")
     if found["deliveries"]:
         click.echo()
-        table(found["deliveries"], ("channel", "recipient", "status", "attempts", "last_error"), "Deliveries")
+        table(found["deliveries"], ("channel", "recipient", "status", "attempts", "reason", "error"), "Deliveries")
 
 
 def _command(

@@ -38,5 +38,5 @@ class SettingsError(TocsinError):
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`, did you mean 'x'?` when a known word is near, else nothing."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    near = get_close_matches(word, [str(one) for one in known], n=1, cutoff=0.6)
     return f", did you mean {near[0]!r}?" if near else ""
