@@ -1,0 +1,65 @@
+"""From the settings of `notify.channels` to channels.
+
+In: options by channel name, secrets revealed (`settings.Settings.channels()`). Out: channels by name, not connected.
+Invariant: either all are built, or every problem of all of them is told at once.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tocsin.notify.channel import Channel
+from tocsin.notify.channels.console import Console
+from tocsin.notify.channels.email import Email
+from tocsin.notify.channels.options import OPTIONS, BadChannels, values_of
+from tocsin.notify.channels.webhook import Webhook
+
+TYPES: Final = tuple(OPTIONS)
+"""The types of channels there are."""
+
+
+def build(settings: Mapping[str, Mapping[str, Any]], *, instance: str = "tocsin") -> dict[str, Channel]:
+    """The channels of `settings` by name; `instance` stands in the ids of mails.
+
+    Raises:
+        BadChannels: some cannot be built; its `problems` name each option, and no secret.
+    """
+    built: dict[str, Channel] = {}
+    problems: list[str] = []
+    for name, options in settings.items():
+        try:
+            values = values_of(name, options)
+            built[name] = _MAKERS[options["type"]](name, values, instance)
+        except BadChannels as error:
+            problems += error.problems
+        except ValueError as error:
+            problems.append(f"notify.channels.{name}.{error}")
+    if problems:
+        raise BadChannels(problems)
+    return built
+
+
+def _console(name: str, values: dict[str, Any], instance: str) -> Channel:
+    return Console(name)
+
+
+def _webhook(name: str, values: dict[str, Any], instance: str) -> Channel:
+    return Webhook(name, values.pop("url"), **values)
+
+
+def _email(name: str, values: dict[str, Any], instance: str) -> Channel:
+    to = values.pop("to")
+    return Email(
+        name,
+        values.pop("host"),
+        values.pop("from"),
+        to=(to,) if isinstance(to, str) else tuple(to),
+        instance=instance,
+        **values,
+    )
+
+
+_MAKERS: Final[dict[str, Callable[[str, dict[str, Any], str], Channel]]] = {
+    "console": _console,
+    "webhook": _webhook,
+    "email": _email,
+}

@@ -1,0 +1,199 @@
+"""E-mail: one message as HTML and as text over SMTP.
+
+In: an effect. Out: what the server made of it: 4xx and faults of the network are worth another attempt, 5xx is refused.
+Invariants: one delivery has one Message-ID over all attempts; all mails of an incident hang together as a thread;
+whatever a source wrote can neither add a header nor markup; a send ends within its time-out; user name and password
+appear in no detail. It keeps no connection: pages are rare, and a kept one is a broken one at the wrong moment.
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime, parseaddr
+from typing import Final
+
+import aiosmtplib
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from tocsin.notify.channel import Sent
+from tocsin.notify.message import Message, message_of, one_line
+from tocsin.stage import Effect
+
+DETAIL_MAX: Final = 300
+RECIPIENTS_MAX: Final = 100
+"""The least that an SMTP server must take of one message (RFC 5321 §4.5.3.1.8)."""
+ADDRESS_MAX: Final = 254
+"""RFC 5321 §4.5.3.1.3, less the angle brackets."""
+DUPLICATE_HEADER: Final = "X-Tocsin-Possible-Duplicate"
+
+_ADDRESS: Final = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f]+@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f]+")
+_ATOM: Final = re.compile(r"[^A-Za-z0-9.-]+")
+_LOCAL: Final = re.compile(r"[^A-Za-z0-9_-]+")
+
+_templates: Final = ImmutableSandboxedEnvironment(
+    loader=jinja2.PackageLoader("tocsin.notify.channels", "templates"),
+    autoescape=jinja2.select_autoescape(["html"]),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Email:
+    """One SMTP server with one sender.
+
+    Raises:
+        ValueError: an address is none, or a password would travel in the clear.
+    """
+
+    kind = "email"
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        sender: str,
+        *,
+        port: int = 587,
+        to: Sequence[str] = (),
+        username: str = "",
+        password: str = "",
+        tls: str = "starttls",
+        timeout_seconds: float = 30.0,
+        in_flight_max: int = 4,
+        instance: str = "tocsin",
+    ) -> None:
+        self.name = name
+        self.timeout_seconds = timeout_seconds
+        self.in_flight_max = in_flight_max
+        self._sender = _mailbox("from", sender)
+        self._to = tuple(_mailbox("to", address).addr_spec for address in to)
+        if username and tls == "none" and host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("tls: none would send the password in the clear; use starttls or tls")
+        self._server = (host, port, tls)
+        self._login = (username, password) if username else None
+        self._domain = _ATOM.sub("-", instance).strip(".-") or "tocsin"
+        self._tls = ssl.create_default_context() if tls != "none" else None
+
+    async def send(self, effect: Effect, *, possible_duplicate: bool) -> Sent:
+        """Send the message to the contacts of the recipient, else to those of the channel."""
+        given = effect.contacts.get("email", ())
+        recipients = good_addresses(given)[:RECIPIENTS_MAX] or list(self._to)
+        if not recipients:
+            return Sent("refused", "no address: neither the recipient nor the channel has one")
+        try:
+            mail = self.mail(effect, recipients, possible_duplicate=possible_duplicate)
+        except (ValueError, LookupError, jinja2.TemplateError) as error:
+            return Sent("refused", self._detail(f"the message cannot be written: {error}"))
+        return await self._transmit(mail, recipients)
+
+    async def _transmit(self, mail: EmailMessage, recipients: list[str]) -> Sent:
+        host, port, tls = self._server
+        username, password = self._login or (None, None)
+        accepted: Sent | None = None
+        client = aiosmtplib.SMTP(
+            hostname=host,
+            port=port,
+            local_hostname=_own_name(),
+            timeout=self.timeout_seconds,
+            use_tls=tls == "tls",
+            start_tls=tls == "starttls",
+            tls_context=self._tls,
+            username=username,
+            password=password,
+        )
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                await client.connect()
+                refused, answer = await client.send_message(mail, sender=self._sender.addr_spec, recipients=recipients)
+                without = f"{len(refused)} of {len(recipients)} addresses refused; " if refused else ""
+                accepted = Sent("delivered", self._detail(without + answer))
+                await client.quit()
+        except TimeoutError:
+            return accepted or Sent("failed", f"no answer within {self.timeout_seconds:g} s")
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            return accepted or Sent(_outcome(error), self._detail(f"{type(error).__name__}: {error}"))
+        finally:
+            client.close()
+        return accepted
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+
+    def mail(self, effect: Effect, recipients: Sequence[str], *, possible_duplicate: bool) -> EmailMessage:
+        """The mail as it is sent.
+
+        Raises:
+            ValueError: a header cannot be written.
+        """
+        message = message_of(effect.context)
+        mail = EmailMessage(policy=SMTP_POLICY)
+        mail["From"] = self._sender
+        mail["To"] = tuple(Address(addr_spec=address) for address in recipients)
+        mail["Subject"] = message.subject
+        mail["Date"] = format_datetime(datetime.now(UTC))
+        mail["Message-ID"] = self._identifier(effect.delivery_id)
+        thread = self._identifier(message.incident_id or effect.delivery_id)
+        mail["In-Reply-To"] = thread
+        mail["References"] = thread
+        mail["Auto-Submitted"] = "auto-generated"
+        mail["X-Tocsin-Delivery"] = effect.delivery_id
+        mail["X-Tocsin-Incident"] = message.incident_id
+        if effect.page:
+            mail["Importance"] = "high"
+        if possible_duplicate:
+            mail[DUPLICATE_HEADER] = "yes"
+        mail.set_content(_rendered("incident.txt", message, effect, possible_duplicate))
+        mail.add_alternative(_rendered("incident.html", message, effect, possible_duplicate), subtype="html")
+        return mail
+
+    def _identifier(self, local: str) -> str:
+        return f"<{_LOCAL.sub('', local)}@{self._domain}>"
+
+    def _detail(self, text: str) -> str:
+        for part in sorted(self._login or (), key=len, reverse=True):
+            text = text.replace(part, "(hidden)") if part else text
+        return one_line(text, DETAIL_MAX)
+
+
+def good_addresses(addresses: Iterable[str]) -> list[str]:
+    """The bare addresses that can be written to, each once; a name in front is dropped."""
+    bare = (parseaddr(address)[1] for address in addresses)
+    return list(dict.fromkeys(one for one in bare if len(one) <= ADDRESS_MAX and _ADDRESS.fullmatch(one)))
+
+
+def _mailbox(option: str, text: str) -> Address:
+    name, bare = parseaddr(text)
+    if len(bare) > ADDRESS_MAX or not _ADDRESS.fullmatch(bare):
+        raise ValueError(f"{option}: {text!r} is not an e-mail address")
+    return Address(display_name=one_line(name), addr_spec=bare)
+
+
+def _rendered(template: str, message: Message, effect: Effect, possible_duplicate: bool) -> str:
+    return _templates.get_template(template).render(
+        message=message, page=effect.page, recipient=effect.recipient, possible_duplicate=possible_duplicate
+    )
+
+
+def _outcome(error: Exception) -> str:
+    """`refused` where the same message would be refused again."""
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        permanent = all(refusal.code >= 500 for refusal in error.recipients)
+    elif isinstance(error, aiosmtplib.SMTPResponseException):
+        permanent = error.code >= 500
+    else:
+        permanent = isinstance(error, ValueError | aiosmtplib.SMTPNotSupported) and not isinstance(error, OSError)
+    return "refused" if permanent else "failed"
+
+
+def _own_name() -> str:
+    """For EHLO; `getfqdn` would ask a name server and stop the loop."""
+    name = socket.gethostname()
+    return name if name and not _ATOM.search(name) else "localhost"

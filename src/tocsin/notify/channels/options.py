@@ -1,0 +1,139 @@
+"""Which options a channel of each type takes: declared once, read by the check, by the reference and by `build`.
+
+In: the settings of one channel, secrets revealed. Out: its values with defaults filled in, or every problem in words.
+Invariant: a problem never repeats the value of a secret.
+"""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+import msgspec
+
+from tocsin.domain.errors import TocsinError
+
+TIMEOUT_MAX: Final = 120.0
+"""Seconds: a page that takes longer is better tried again; notify counts on it to recognise lost attempts."""
+IN_FLIGHT_MAX: Final = 256
+"""Sends of one channel at once: each may hold a socket."""
+REQUIRED: Final = "(required)"
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """One option of a channel type."""
+
+    help: str
+    kind: tuple[type, ...] = (str,)
+    default: Any = REQUIRED
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+
+
+def _timeout(seconds: float) -> Option:
+    return Option(
+        help="The longest one send may take, in seconds.",
+        kind=(int, float),
+        default=seconds,
+        least=0.05,
+        most=TIMEOUT_MAX,
+    )
+
+
+def _in_flight(count: int) -> Option:
+    return Option(help="Sends at the same time.", kind=(int,), default=count, least=1, most=IN_FLIGHT_MAX)
+
+
+OPTIONS: Final[dict[str, dict[str, Option]]] = {
+    "console": {},
+    "webhook": {
+        "url": Option(help="Where the JSON is posted to: http or https.", secret=True),
+        "secret": Option(
+            help="Key of the Standard Webhooks signature: whsec_ and base64, or any text; empty = unsigned.",
+            default="",
+            secret=True,
+        ),
+        "timeout_seconds": _timeout(10.0),
+        "in_flight_max": _in_flight(8),
+    },
+    "email": {
+        "host": Option(help="SMTP server."),
+        "port": Option(help="Its port.", kind=(int,), default=587, least=1, most=65535),
+        "from": Option(help="Address of the sender, with or without a name."),
+        "to": Option(help="Addresses of what has no contacts of its own.", kind=(str, list, tuple), default=()),
+        "username": Option(help="User name; empty = no login.", default=""),
+        "password": Option(help="Its password.", default="", secret=True),
+        "tls": Option(
+            help="Encryption: starttls (required, not offered), tls from the first byte, or none.",
+            default="starttls",
+            choices=("none", "starttls", "tls"),
+        ),
+        "timeout_seconds": _timeout(30.0),
+        "in_flight_max": _in_flight(4),
+    },
+}
+"""Type to its options; `type` itself is common to all."""
+
+
+class BadChannels(TocsinError, ValueError):
+    """Channels that cannot be built; `problems` has one line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def values_of(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of channel `name` with the defaults filled in.
+
+    Raises:
+        BadChannels: naming everything that is wrong.
+    """
+    where = f"notify.channels.{name}"
+    kind = settings.get("type")
+    if not isinstance(kind, str) or kind not in OPTIONS:
+        raise BadChannels([f"{where}.type: {kind!r} is no type of channel; known: {', '.join(OPTIONS)}"])
+    if problems := list(_problems(where, OPTIONS[kind], settings)):
+        raise BadChannels(problems)
+    given = {option: _plain(settings.get(option)) for option in OPTIONS[kind]}
+    return {
+        option: declared.default if given[option] is None else given[option]
+        for option, declared in OPTIONS[kind].items()
+    }
+
+
+def _problems(where: str, options: Mapping[str, Option], settings: Mapping[str, Any]) -> Iterator[str]:
+    for option in settings:
+        if option not in options and option != "type":
+            near = get_close_matches(str(option), options, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            yield f"{where}: unknown option {option!r}{hint}"
+    for option, declared in options.items():
+        value = _plain(settings.get(option))
+        if value is None or (value == "" and declared.default is REQUIRED):
+            if declared.default is REQUIRED:
+                yield f"{where}: option {option!r} is missing"
+        elif problem := _problem(declared, value):
+            yield f"{where}.{option}: {problem}"
+
+
+def _problem(declared: Option, value: Any) -> str:
+    shown = "the value" if declared.secret else repr(value)
+    if isinstance(value, bool) or not isinstance(value, declared.kind):
+        return f"{shown} is not {' or '.join(kind.__name__ for kind in declared.kind)}"
+    if declared.choices and value not in declared.choices:
+        return f"{shown} is none of {', '.join(declared.choices)}"
+    if not isinstance(value, int | float):
+        return ""
+    if declared.least is not None and not value >= declared.least:
+        return f"{shown} is less than {declared.least:g}"
+    if declared.most is not None and not value <= declared.most:
+        return f"{shown} is more than {declared.most:g}"
+    return ""
+
+
+def _plain(value: Any) -> Any:
+    """A secret may come wrapped, with `reveal`."""
+    reveal = getattr(value, "reveal", None)
+    return reveal() if callable(reveal) else value
