@@ -31,11 +31,15 @@ STARTS: Final[dict[type[ev.IncidentEvent], str]] = {
     ev.SeverityRaised: "severity_raised",
     ev.Reannounced: "severity_raised",
     ev.AcknowledgementExpired: "acknowledgement_expired",
+    ev.Merged: "members_arrived",
+    ev.AlertMoved: "members_arrived",
 }
 """The incident events that start a plan for an unanswered incident, and the reason each gives. A re-announced incident
 is acknowledged by definition; should it not be, it counts as a raise."""
 
-RAISES: Final = (ev.SeverityRaised, ev.Reannounced)
+ARRIVALS: Final = (ev.Merged, ev.AlertMoved)
+"""Members of another incident came: only what that makes worse, or opens again, plans anew."""
+RAISES: Final = (ev.SeverityRaised, ev.Reannounced, *ARRIVALS)
 
 
 class Escalate:
@@ -87,6 +91,8 @@ class Escalate:
                 yield ev.EscalationStopped(**frame, id=self._id(frame, running, 1), reason=word, resolved=True)
         elif event.header.acknowledged_at is not None:
             yield from self._acknowledged(running, event, frame, rules)
+        elif running and isinstance(event, ARRIVALS) and event.header.severity.rank >= running.header.severity.rank:
+            return
         elif reason := STARTS.get(type(event)):
             scheduled = self._schedule(running, event, frame, rules, reason)
             if running or scheduled.steps or scheduled.resolve_due_at or scheduled.acknowledge_due_at:
