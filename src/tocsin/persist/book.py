@@ -92,6 +92,8 @@ class SqliteBook:
         return [member for (alert_id,) in rows.fetchall() if (member := self.member(alert_id))]
 
     def attach(self, member: Member, facts: AlertFacts) -> None:
+        if member.alert_id in self._members:  # one that is only in the table is found by its key when it is written
+            raise LookupError(f"the alert_id {member.alert_id} is attached already")
         self._members[member.alert_id] = member
         self._new_members[member.alert_id] = _New(_encode(facts).decode(), self.at_us)
         self._touched_members.add(member.alert_id)

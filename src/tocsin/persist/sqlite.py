@@ -125,12 +125,12 @@ class EventLog:
             if not others:
                 del self._waiting[command_id]
 
-    async def close(self) -> None:
-        """Finish the running append and give file and lock back. Idempotent."""
+    def close(self) -> None:
+        """Finish the running append and give file and lock back. Idempotent; blocks for that append at most."""
         if self._closed:
             return
         self._closed = True
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._connection.close)
+        self._writer.submit(self._connection.close)
         self._writer.shutdown()
         self.queries.close()
         self._lock.release()
