@@ -30,7 +30,13 @@ STATUS_STYLE: Final = {
     "resolved": "green",
     "closed": "dim",
 }
-QUIET: Final = ("delivery.planned", "delivery.attempted", "incident.alert_attached", "escalation.scheduled", "command.")
+QUIET: Final = (
+    "delivery.planned",
+    "delivery.attempted",
+    "incident.alert_",
+    "escalation.scheduled",
+    "command.",
+)
 """Events that are not worth a line of the ticker."""
 
 
