@@ -67,7 +67,10 @@ class _Shelf:
 
 
 class EmbeddedBroker:
-    """The embedded log. Made by `open`, given back by `close`; between them for one event loop at a time."""
+    """The embedded log. Made by `open`, given back by `close`; between them for one event loop at a time.
+
+    It never raises `Doubt`: an append is on the disk, or is not there, or the whole log is `Broken`.
+    """
 
     def __init__(
         self,
