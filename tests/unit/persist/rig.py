@@ -1,4 +1,5 @@
-"""Journals as the runtime would hand them to persist: real events, encoded and stamped, with offsets and a clock of their own.
+"""Journals as the runtime would hand them to persist: real events, encoded and stamped, with offsets and a clock of
+their own.
 
 `Teller` tells incidents with versions and headers that fit; `random_journals` tells a long tale by chance.
 """
@@ -153,9 +154,7 @@ class Teller:
         self, kind: type[ev.DeliveryEvent], delivery: str, n: int, incident_id: str, minutes: float, **own: Any
     ) -> None:
         self.say(
-            kind(
-                recorded_at=at(minutes), delivery_id=delivery, n=n, incident_id=incident_id, channel="hook", **own
-            )
+            kind(recorded_at=at(minutes), delivery_id=delivery, n=n, incident_id=incident_id, channel="hook", **own)
         )
 
     def plan(self, delivery: str, incident_id: str, minutes: float) -> None:
