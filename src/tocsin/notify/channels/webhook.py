@@ -3,7 +3,8 @@
 In: an effect. Out: what the receiver made of it. 2xx is delivered; 408, 425, 429, 5xx and every fault of the network
 is worth another attempt; all other answers, redirects among them, are refused.
 Invariants: one delivery has one `webhook-id` and `Idempotency-Key` over all attempts; a send ends within its time-out;
-the address and the secret appear in no detail. Proxies and certificates come from the environment, as with any HTTP client.
+the address and the secret appear in no detail. Proxies and certificates come from the environment, as with any HTTP
+client.
 """
 
 import asyncio
@@ -61,6 +62,8 @@ class Webhook:
 
     async def send(self, effect: Effect, *, possible_duplicate: bool) -> Sent:
         """POST the message once."""
+        if self._client.is_closed:
+            return Sent("failed", "the channel is closed")
         body = orjson.dumps(body_of(effect, possible_duplicate=possible_duplicate), default=str)
         sent: Sent | None = None
         try:
