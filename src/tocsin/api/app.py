@@ -44,6 +44,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
     app.add_exception_handler(Reject, _reject)
     app.add_exception_handler(Retry, _database)
     app.add_exception_handler(Unusable, _database)
+    app.add_exception_handler(Exception, _bug)
     app.add_middleware(Gate, settings=settings)
     return app
 
@@ -72,6 +73,11 @@ async def _reject(request: Request, error: Exception) -> Response:
 
 async def _database(request: Request, error: Exception) -> Response:
     return Failure(503, "database_unavailable", f"the event log cannot answer now: {error}", retry_after=2).answer()
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    """The server logs it with its traceback; the client learns nothing of our inside."""
+    return Failure(500, "bug", "this is a bug in tocsin; its log has the traceback").answer()
 
 
 async def _http(request: Request, error: Exception) -> Response:

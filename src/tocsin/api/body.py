@@ -3,16 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from tocsin.api.answer import Failure
 from tocsin.api.serving import BODIES_BYTES_MAX, Serving
-
-BODY_SECONDS_MAX: Final = 30.0
-"""For a whole body: 32 MB at 10 Mbit/s; a client that drips bytes holds no place for longer."""
 
 
 @asynccontextmanager
@@ -29,7 +25,7 @@ async def body_of(request: Request, serving: Serving, bytes_max: int) -> AsyncIt
     try:
         chunks: list[bytes] = []
         try:
-            async with asyncio.timeout(BODY_SECONDS_MAX):
+            async with asyncio.timeout(serving.body_seconds):
                 async for chunk in request.stream():
                     size += len(chunk)
                     serving.bodies_bytes += len(chunk)
@@ -39,7 +35,7 @@ async def body_of(request: Request, serving: Serving, bytes_max: int) -> AsyncIt
                         raise Failure(503, "busy", "too many large bodies at once", retry_after=1)
                     chunks.append(chunk)
         except TimeoutError:
-            raise Failure(408, "slow_body", f"the body took longer than {BODY_SECONDS_MAX:.0f} s") from None
+            raise Failure(408, "slow_body", f"the body took longer than {serving.body_seconds:g} s") from None
         except ClientDisconnect:
             raise Failure(400, "incomplete_body", "the client went away") from None
         yield b"".join(chunks)

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
-from tocsin.api.answer import Json, not_found
+from tocsin.api.answer import Failure, Json, not_found
 from tocsin.api.choice import chosen
 from tocsin.api.serving import Served
-from tocsin.domain.instant import as_utc
+from tocsin.domain.instant import Instant, as_utc
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.severity import Severity
 
@@ -49,12 +49,19 @@ def incidents(
         service=service,
         team=team,
         q=q,
-        opened_after=as_utc(opened_after) if opened_after else None,
-        opened_before=as_utc(opened_before) if opened_before else None,
+        opened_after=_instant("opened_after", opened_after),
+        opened_before=_instant("opened_before", opened_before),
         limit=limit,
         cursor=cursor,
     )
     return Json({"items": page.items, "next": page.next, "total": page.total})
+
+
+def _instant(name: str, given: datetime | None) -> Instant | None:
+    try:
+        return None if given is None else as_utc(given)
+    except OverflowError:
+        raise Failure(422, "invalid", f"{name}: out of range") from None
 
 
 @router.get("/api/incident_response/{reference}", summary="One incident with alerts, timeline, deliveries")

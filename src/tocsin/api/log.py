@@ -18,6 +18,8 @@ from tocsin.wire.events import counts
 from tocsin.wire.record import Record
 
 RECORDS_MAX: Final = 1000
+OFFSET_MAX: Final = 2**62
+"""Above every offset, below what databases count to."""
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 WAIT_SECONDS_MAX: Final = 30.0
 REJECTED_SHOWN: Final = 500
@@ -55,7 +57,9 @@ async def records(
     serving: Served,
     topic: str,
     partition: Annotated[int, Path(ge=0)],
-    start: Annotated[int | None, Query(alias="from", description="Offset; negative = before the end")] = None,
+    start: Annotated[
+        int | None, Query(alias="from", ge=-OFFSET_MAX, le=OFFSET_MAX, description="Offset; negative = before the end")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=RECORDS_MAX)] = RECORDS_MAX,
     wait: Annotated[float, Query(ge=0, le=WAIT_SECONDS_MAX, description="Seconds to wait for a record")] = 0.0,
 ) -> Response:
@@ -125,7 +129,7 @@ async def rejected(serving: Served, limit: Annotated[int, Query(ge=1, le=REJECTE
 
 @router.get("/api/v1/rejected/{partition}/{offset}", summary="One rejected record with its bytes")
 async def one_rejected(
-    serving: Served, partition: Annotated[int, Path(ge=0)], offset: Annotated[int, Path(ge=0)]
+    serving: Served, partition: Annotated[int, Path(ge=0)], offset: Annotated[int, Path(ge=0, le=OFFSET_MAX)]
 ) -> Response:
     record = await _record(serving, partition, offset)
     return Json(

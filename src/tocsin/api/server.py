@@ -37,11 +37,12 @@ class ListenError(TocsinError):
 class _Protocol(H11Protocol):
     """Closes connections whose request headers do not come."""
 
+    header_seconds = HEADER_SECONDS_MAX
     _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._patience = self.loop.call_later(HEADER_SECONDS_MAX, self._give_up)
+        self._patience = self.loop.call_later(self.header_seconds, self._give_up)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -50,7 +51,7 @@ class _Protocol(H11Protocol):
             self._patience.cancel()
             self._patience = None
         elif waits and self._patience is None and self.timeout_keep_alive_task is None:
-            self._patience = self.loop.call_later(HEADER_SECONDS_MAX, self._give_up)
+            self._patience = self.loop.call_later(self.header_seconds, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._patience is not None:
@@ -79,14 +80,17 @@ class _Quiet(uvicorn.Server):
 class Server:
     """One listening server."""
 
-    def __init__(self, app: ASGIApp, address: tuple[str, int]) -> None:
+    def __init__(self, app: ASGIApp, address: tuple[str, int], *, header_seconds: float = HEADER_SECONDS_MAX) -> None:
         """
+        Args:
+            header_seconds: what a client has for the headers of a request.
+
         Raises:
             ListenError: the address is taken or not this machine's.
         """
         self._socket = _bind(address)
         options: dict[str, Any] = {
-            "http": _Protocol,
+            "http": type("_Patient", (_Protocol,), {"header_seconds": header_seconds}),
             "ws": "none",
             "lifespan": "off",
             "log_config": None,

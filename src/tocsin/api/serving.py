@@ -16,6 +16,8 @@ from tocsin.wire.record import Draft
 
 BODIES_BYTES_MAX: Final = 128 * 1024 * 1024
 """Bodies in memory at once: four of the largest, or thousands of usual ones."""
+BODY_SECONDS_MAX: Final = 30.0
+"""For a whole body: 32 MB at 10 Mbit/s; a client that drips bytes holds no place for longer."""
 RECORD_OVERHEAD: Final = 100
 """Bytes that a record takes in a batch besides its own."""
 
@@ -28,6 +30,7 @@ class Serving:
         self.clock = clock
         self.settings = settings
         self._incarnations: dict[str, str] = {}
+        self.body_seconds = BODY_SECONDS_MAX
         self.bodies_bytes = 0
         """Bytes of bodies that are being read or worked on."""
 

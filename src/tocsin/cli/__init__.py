@@ -12,6 +12,9 @@ from typing import Any, Final
 
 import click
 
+from tocsin.cli.exits import Ended
+from tocsin.domain.errors import TocsinError
+
 VERBS: Final = {
     "run": "run",
     "demo": "demo",
@@ -43,6 +46,12 @@ class Lazy(click.Group):
         found = getattr(importlib.import_module(f"tocsin.cli.{module}"), cmd_name)
         assert isinstance(found, click.Command)
         return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TocsinError as error:
+            raise Ended(str(error)) from error
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):

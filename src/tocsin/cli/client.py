@@ -35,6 +35,10 @@ class Client:
         except (httpx.InvalidURL, ValueError) as error:
             raise Ended(f"{url!r} is not an address: {error}", USAGE) from None
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
     def get(self, path: str, **parameters: Any) -> Any:
         """The answer to a GET; parameters that are empty are left out."""
         return self.send("GET", path, parameters=parameters)
@@ -100,6 +104,10 @@ def remote(command: F) -> F:
     )
     @functools.wraps(command)
     def connected(url: str, token: str, **options: Any) -> Any:
-        return command(Client(url, token), **options)
+        client = Client(url, token)
+        try:
+            return command(client, **options)
+        finally:
+            client.close()
 
     return connected  # type: ignore[return-value]

@@ -21,6 +21,10 @@ from tocsin.settings import Settings
 DRAIN_SECONDS: Final = 6.0
 """For the node; with the HTTP side's 2 s and the closing of files it stays below the promised 10 s."""
 
+READY_SECONDS: Final = 5.0
+"""The promise for a restart; what takes longer is said, and goes on."""
+READY_LOOK_SECONDS: Final = 0.02
+
 
 class Running:
     """A running tocsin."""
@@ -33,6 +37,19 @@ class Running:
     def url(self) -> str:
         """Where it listens."""
         return self.server.url
+
+    async def ready(self, stop: asyncio.Event) -> list[str]:
+        """Wait until everything is worked on, `stop` is set, or `READY_SECONDS` have passed.
+
+        Returns:
+            The problems that are left; empty when it is ready.
+        """
+        ends = asyncio.get_running_loop().time() + READY_SECONDS
+        while problems := self.node.health().problems:
+            if stop.is_set() or asyncio.get_running_loop().time() > ends:
+                break
+            await asyncio.sleep(READY_LOOK_SECONDS)
+        return list(problems)
 
     async def until(self, stop: asyncio.Event) -> BaseException | None:
         """Wait for `stop` (None) or for the crash of a part (what it was)."""
@@ -69,7 +86,7 @@ async def running(settings: Settings, *, drain: float = DRAIN_SECONDS) -> AsyncI
         stack.push_async_callback(broker.close)
         event_log = EventLog.open(settings.event_log_path, holder=f"tocsin run, instance {settings.instance}")
         stack.callback(event_log.close)
-        channels = build(settings.channels())
+        channels = build(settings.channels(), instance=settings.instance)
         for channel in channels.values():
             stack.push_async_callback(channel.close)
         node = Node(

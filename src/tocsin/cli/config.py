@@ -43,6 +43,22 @@ def settings_from(path: Path | None) -> "Settings":
         raise Ended(f"{count} problem{'s' if count > 1 else ''} in the settings", USAGE) from None
 
 
+def check_channels(settings: "Settings") -> None:
+    """Build the channels once, to learn what only they know to be wrong.
+
+    Raises:
+        Ended: with every problem on standard error.
+    """
+    from tocsin.notify.channels.build import build
+    from tocsin.notify.channels.options import BadChannels
+
+    try:
+        build(settings.channels())
+    except BadChannels as error:
+        say(str(error))
+        raise Ended("the channels cannot be built", USAGE) from None
+
+
 @click.group()
 def config() -> None:
     """Check and show the settings."""
@@ -57,6 +73,7 @@ def check(path: Path | None) -> None:
     tocsin config check -c tocsin.yaml
     """
     settings = settings_from(path)
+    check_channels(settings)
     for warning in settings.warnings():
         say(f"warning: {warning}")
     say("the settings are good")

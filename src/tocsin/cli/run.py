@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tocsin.cli.config import file_option, settings_from
+from tocsin.cli.config import check_channels, file_option, settings_from
 from tocsin.cli.exits import Ended
 from tocsin.cli.output import say
 
@@ -31,6 +31,7 @@ def run(path: Path | None, verbose: bool) -> None:
     tocsin run -c tocsin.yaml
     """
     settings = settings_from(path)
+    check_channels(settings)
     for warning in settings.warnings():
         say(f"warning: {warning}")
     from tocsin.cli.composition import prepare_logging
@@ -56,7 +57,10 @@ async def _serve(settings: "Settings") -> None:
     try:
         async with running(settings) as tocsin:
             where = f"incidents: {tocsin.url}/api/incident_response, data: {settings.data_dir}"
-            say(f"tocsin is ready: {tocsin.url} ({where})")
+            problems = await tocsin.ready(stop)
+            say(f"tocsin is {'running, not ready yet' if problems else 'ready'}: {tocsin.url} ({where})")
+            for problem in problems:
+                say(f"not ready: {problem}")
             crash = await tocsin.until(stop)
             if crash is None:
                 say("stopping")

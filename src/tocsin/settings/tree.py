@@ -30,6 +30,7 @@ from tocsin.settings.values import (
     PositiveDuration,
     Secret,
     SecretUrl,
+    SendDuration,
     UrlOrNone,
     duration_text,
     split_listen,
@@ -94,7 +95,7 @@ class WebhookChannel(Part):
     secret: Secret | None = Field(
         default=None, description="Key of the signature (Standard Webhooks); none = unsigned."
     )
-    timeout: PositiveDuration = Field(default=timedelta(seconds=10), description="The longest one send may take.")
+    timeout: SendDuration = Field(default=timedelta(seconds=10), description="The longest one send may take.")
     in_flight_max: int = Field(default=8, ge=1, le=256, description="Sends at the same time.")
 
 
@@ -107,7 +108,7 @@ class EmailChannel(Part):
     username: str = Field(default="", description="User name; empty = no login.")
     password: Secret | None = Field(default=None, description="Password of the user name.")
     tls: Literal["none", "starttls", "tls"] = Field(default="starttls", description="Encryption of the connection.")
-    timeout: PositiveDuration = Field(default=timedelta(seconds=30), description="The longest one send may take.")
+    timeout: SendDuration = Field(default=timedelta(seconds=30), description="The longest one send may take.")
     in_flight_max: int = Field(default=4, ge=1, le=64, description="Sends at the same time.")
 
 

@@ -65,6 +65,20 @@ Duration = Annotated[timedelta, BeforeValidator(duration)]
 PositiveDuration = Annotated[timedelta, BeforeValidator(duration), AfterValidator(_positive)]
 
 
+SEND_MAX: Final = timedelta(seconds=120)
+"""A page that takes longer is better tried again."""
+
+
+def _short(value: timedelta) -> timedelta:
+    if not timedelta(milliseconds=50) <= value <= SEND_MAX:
+        raise ValueError(f"must be between 50ms and {duration_text(SEND_MAX)}")
+    return value
+
+
+SendDuration = Annotated[timedelta, BeforeValidator(duration), AfterValidator(_short)]
+"""How long one send may take."""
+
+
 class Secret:
     """A text that is never shown by accident: only `reveal` gives it out.
 

@@ -1,0 +1,218 @@
+"""The command line against a running tocsin: real sockets, real files."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from tocsin.cli import main
+from tocsin.settings import load
+
+Run = Callable[..., Result]
+
+
+def serve(directory: Path, ready: "list[str]", opened: threading.Event, closing: "list[Any]") -> None:
+    from tocsin.cli.composition import running
+
+    async def serving() -> None:
+        stop = asyncio.Event()
+        closing.append((asyncio.get_running_loop(), stop))
+        settings = load(None, {"TOCSIN_DATA_DIR": str(directory), "TOCSIN_HTTP__LISTEN": "127.0.0.1:0"})
+        async with running(settings) as tocsin:
+            assert await tocsin.ready(stop) == []
+            ready.append(tocsin.url)
+            opened.set()
+            assert await tocsin.until(stop) is None
+
+    try:
+        asyncio.run(serving())
+    finally:
+        opened.set()
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tocsin")
+
+
+@pytest.fixture(scope="module")
+def tocsin(directory: Path) -> Iterator[str]:
+    """The address of a running tocsin, in a thread of its own."""
+    ready: list[str] = []
+    closing: list[Any] = []
+    opened = threading.Event()
+    thread = threading.Thread(target=serve, args=(directory, ready, opened, closing))
+    thread.start()
+    assert opened.wait(30)
+    yield ready[0]
+    loop, stop = closing[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def run(tocsin: str) -> Run:
+    environ = {"TOCSIN_URL": tocsin, "TOCSIN_TOKEN": None, "TOCSIN_CONFIG": None}
+
+    def invoke(*arguments: str, stdin: str | None = None) -> Result:
+        return CliRunner(env=environ).invoke(main, list(arguments), input=stdin, catch_exceptions=False)
+
+    return invoke
+
+
+def declared(run: Run, title: str, *options: str) -> str:
+    """Declare an incident; its number."""
+    done = run("incidents", "declare", title, *options, "-o", "json")
+    assert done.exit_code == 0, done.stderr
+    [outcome] = json.loads(done.stdout)
+    return str(json.loads(run("incidents", "show", outcome["incident"], "-o", "json").stdout)["number"])
+
+
+def test_an_alert_is_sent_and_its_incident_acknowledged(run: Run) -> None:
+    sent = run("alerts", "send", "--title", "Disk full", "--label", "host=db1", "--severity", "critical", "-o", "name")
+    assert sent.exit_code == 0
+    assert sent.stdout.startswith("alt_")
+    number = ""
+    while not number:
+        number = run("incidents", "list", "-q", "Disk full", "-o", "name").stdout.strip()
+    done = run("incidents", "ack", number, "--reason", "on it")
+    assert done.exit_code == 0
+    head, row = done.stdout.splitlines()
+    assert head.split("\t")[:2] == ["INCIDENT", "OUTCOME"]
+    assert row.split("\t")[1] == "applied"
+    shown = run("incidents", "show", number).stdout
+    assert "acknowledged by  local" in shown
+    assert "incident.acknowledged\tlocal\tacknowledged\ton it" in shown
+    assert "Disk full" in run("alerts", "list", "--incident", number).stdout
+
+
+def test_every_format_of_output_is_that_format(run: Run) -> None:
+    number = declared(run, "Formats")
+    listed = ("incidents", "list", "-q", "Formats", "-o")
+    [of_json] = json.loads(run(*listed, "json").stdout)
+    assert of_json["number"] == number
+    assert [json.loads(line) for line in run(*listed, "jsonl").stdout.splitlines()] == [of_json]
+    assert yaml.safe_load(run(*listed, "yaml").stdout) == [of_json]
+    assert run(*listed, "name").stdout == f"{number}\n"
+    table, wide = (run(*listed, kind).stdout.splitlines() for kind in ("table", "wide"))
+    assert wide[0].startswith(table[0])
+    assert len(wide[0].split("\t")) > len(table[0].split("\t")) == len(table[1].split("\t"))
+
+
+def test_several_incidents_at_once_and_the_worst_outcome_counts(run: Run) -> None:
+    one, two = declared(run, "One"), declared(run, "Two")
+    assert run("incidents", "close", one, two).exit_code == 0
+    done = run("incidents", "investigate", one, declared(run, "Three"), "-o", "json")
+    assert done.exit_code == 1
+    assert [outcome["outcome"] for outcome in json.loads(done.stdout)] == ["rejected", "applied"]
+    assert "possible: reopen" in done.stderr
+
+
+def test_every_verb(run: Run) -> None:
+    number = declared(run, "Verbs", "--severity", "low", "--service", "shop")
+    for arguments in (
+        ("investigate", number),
+        ("assign", number, "--to", "ada"),
+        ("note", number, "looking"),
+        ("mitigate", number),
+        ("resolve", number),
+        ("close", number),
+        ("reopen", number),
+    ):
+        done = run("incidents", *arguments)
+        assert done.exit_code == 0, done.stderr
+    shown = json.loads(run("incidents", "show", number, "-o", "json").stdout)
+    assert (shown["status"], shown["assignee"], shown["service"]) == ("open", "ada", "shop")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("incidents", "show", "INC-2020-01-01-001"), 3, "no incident 'INC-2020-01-01-001'"),
+        (("incidents", "ack", "INC-2020-01-01-001"), 3, "there is no incident"),
+        (("incidents", "ack", "seven"), 2, "neither an incident id"),
+        (("incidents", "list", "--status", "opn"), 2, "did you mean 'open'?"),
+        (("rejected", "show", "0/99"), 3, "no rejected record"),
+        (("topics", "export", "alerts.raw"), 3, "did you mean 'alerts.raw.v1'?"),
+    ],
+)
+def test_exit_codes(run: Run, arguments: tuple[str, ...], code: int, message: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == code
+    assert message in done.stderr
+
+
+def test_alerts_from_a_file_and_from_standard_input(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "alerts.json"
+    path.write_text(json.dumps([{"title": "A"}, {"titel": "B"}]))
+    done = run("alerts", "send", str(path), "-o", "json")
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["accepted"] == 1
+    assert "alert 1:" in done.stderr
+    assert run("alerts", "send", "-", stdin='{"title": "C"}').exit_code == 0
+    assert run("alerts", "send", stdin='{"title": "D"}').exit_code == 0
+    wrong = run("alerts", "send", "-", stdin="{")
+    assert wrong.exit_code == 1
+    assert run("alerts", "send", str(path), "--title", "E").exit_code == 2
+
+
+def test_topics_are_exported_whole_and_tailed(run: Run) -> None:
+    declared(run, "Topics")
+    assert "incidents.commands.v1" in run("topics", "list", "-o", "name").stdout.split()
+    lines = [json.loads(line) for line in run("topics", "export", "incidents.events.v1").stdout.splitlines()]
+    assert [line["offset"] for line in lines] == list(range(len(lines)))
+    tail = [
+        json.loads(line)
+        for line in run("topics", "tail", "incidents.events.v1", "-n", "2", "--no-follow").stdout.splitlines()
+    ]
+    assert tail == lines[-2:]
+
+
+def test_the_event_log_is_verified_beside_a_running_tocsin_and_not_rebuilt(run: Run, directory: Path) -> None:
+    declared(run, "Event log")
+    environ = {"TOCSIN_DATA_DIR": str(directory), "TOCSIN_CONFIG": None}
+    done = CliRunner(env=environ).invoke(main, ["eventlog", "verify", "-o", "json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["ok"] is True
+    done = CliRunner(env=environ).invoke(main, ["eventlog", "rebuild"], catch_exceptions=False)
+    assert done.exit_code == 1
+    assert "is in use by tocsin run" in done.stderr
+
+
+def started(tmp_path: Path) -> "subprocess.Popen[str]":
+    environ = {**os.environ, "TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_HTTP__LISTEN": "127.0.0.1:0"}
+    return subprocess.Popen(
+        [sys.executable, "-c", "from tocsin.cli import main; main()", "run"],
+        env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_run_says_where_it_is_names_itself_to_a_second_one_and_stops_on_sigterm(tmp_path: Path) -> None:
+    with started(tmp_path) as first:
+        assert first.stderr is not None
+        assert first.stderr.readline().startswith("tocsin is ready: http://127.0.0.1:")
+        with started(tmp_path) as second:
+            out, words = second.communicate(timeout=30)
+        assert second.returncode == 1
+        assert f"{first.pid} " in words
+        assert "Traceback" not in words
+        first.send_signal(signal.SIGTERM)
+        out, words = first.communicate(timeout=10)
+        assert first.returncode == 0
+        assert out == ""
+        assert words == "stopping\n"
+    environ = {"TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_CONFIG": None}
+    done = CliRunner(env=environ).invoke(main, ["eventlog", "rebuild", "-o", "json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["same"] is True
