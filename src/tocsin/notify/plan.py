@@ -134,9 +134,9 @@ def _upcoming(event: Told, rules: Rules) -> ev.EscalationStep | None:
 
 
 def _shown(header: IncidentHeader) -> dict[str, Any]:
-    """The header as plain values. One that breaks its limit loses what is long, so that the message still goes out."""
-    shown: dict[str, Any] = msgspec.to_builtins(header)
+    """The header as plain values, none left out, so that a receiver finds every field. A header that breaks its limit
+    loses what is long: the message still goes out."""
+    shown = {name: msgspec.to_builtins(getattr(header, name)) for name in header.__struct_fields__}
     if len(msgspec.json.encode(shown)) > HEADER_BYTES_MAX * 2:
-        for name in ("labels", "links", "summary"):
-            shown.pop(name, None)
+        shown.update(labels={}, links={}, summary="")
     return shown
