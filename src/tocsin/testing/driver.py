@@ -158,9 +158,15 @@ class Driver:
         await asyncio.sleep(0)
 
     async def release(self) -> None:
-        """Stop as a process does that is told to."""
+        """Stop as a process does that is told to. Time passes while sends come to their end."""
         for group in self.groups:
-            await group.release()
+            release = asyncio.ensure_future(group.release())
+            while not release.done():
+                for _ in range(SEND_TURNS):
+                    await asyncio.sleep(0)
+                if not release.done():
+                    self.clock.advance(LONGEST_STEP)
+            await release
         if self._sink_runner is not None:
             while await self._sink_runner.step():
                 pass

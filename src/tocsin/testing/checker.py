@@ -1,0 +1,398 @@
+"""What must hold of a log, told by somebody who shares no code with the product's folds.
+
+In: the lines of `topics export` (JSON values and headers only), the journal of a receiver, the rows of the event log.
+Out: problems, one sentence each; none = the log keeps what was promised. It looks at effects, not at how they came
+about: every accepted alert counted once, in one incident; versions without gaps; positions that only move forward;
+timers never early; deliveries attempted before they were sent, doubled only when marked, and no page after an
+acknowledgement was read.
+"""
+
+import json
+from base64 import b64decode
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+__all__ = ["Checked", "Line", "check", "read_line"]
+
+RAW, REJECTED = "alerts.raw.v1", "alerts.rejected.v1"
+INCIDENTS, ESCALATIONS, NOTIFICATIONS = "incidents.events.v1", "escalations.events.v1", "notifications.events.v1"
+JOURNALS = ("settings.events.v1", INCIDENTS, ESCALATIONS, NOTIFICATIONS)
+READS = {
+    INCIDENTS: ("alerts.normalized.v1", "incidents.commands.v1"),
+    ESCALATIONS: (INCIDENTS,),
+    NOTIFICATIONS: (INCIDENTS, ESCALATIONS),
+}
+FINAL = ("delivered", "gave_up", "withdrawn", "suppressed")
+
+Place = tuple[str, int]
+
+
+class Line(NamedTuple):
+    """One record."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    headers: dict[str, str]
+    value: Any
+    """Decoded JSON; None when it is none."""
+
+    @property
+    def counts(self) -> bool:
+        sequence = self.headers.get("ce_sequence", "")
+        return self.topic not in JOURNALS or (sequence.isdigit() and int(sequence) == self.offset)
+
+    @property
+    def type(self) -> str:
+        return self.headers.get("ce_type", "").removeprefix("tocsin.").removesuffix(".v1")
+
+    @property
+    def where(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+class Checked(NamedTuple):
+    """What was found, and how much was looked at (a check of nothing finds nothing)."""
+
+    problems: list[str]
+    counts: dict[str, int]
+
+
+def read_line(line: Mapping[str, Any]) -> Line:
+    """A line of `topics export` as it is used here."""
+    text = line.get("value")
+    if text is None and line.get("value_base64") is not None:
+        text = b64decode(line["value_base64"]).decode("utf-8", "replace")
+    try:
+        value = json.loads(text) if text is not None else None
+    except ValueError:
+        value = None
+    headers = line.get("headers") or {}
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return Line(
+        line["topic"], line["partition"], line["offset"], line.get("timestamp", 0), dict(reversed(list(pairs))), value
+    )
+
+
+def check(
+    log: Iterable[Mapping[str, Any]],
+    sends: Sequence[Mapping[str, Any]] | None = None,
+    event_log: Iterable[Mapping[str, Any]] | None = None,
+    *,
+    settled: bool = True,
+) -> Checked:
+    """Check everything.
+
+    Args:
+        log: lines of all topics, each partition in order.
+        sends: what the receiver saw, in order: `delivery_id`, `attempt`, `possible_duplicate`. None = not known.
+        event_log: `topic, partition, offset` of every row.
+        settled: tocsin was stopped in order: everything accepted has to be applied. Else it may still wait.
+    """
+    by_place: dict[Place, list[Line]] = defaultdict(list)
+    for raw in log:
+        line = read_line(raw)
+        by_place[line.topic, line.partition].append(line)
+    events = [line for place in sorted(by_place) if place[0] in JOURNALS for line in by_place[place] if line.counts]
+    problems = [
+        *_places(by_place),
+        *_identities(events),
+        *_incidents(events),
+        *_alerts(by_place, events, settled),
+        *_positions(by_place, settled),
+        *_timers(events),
+        *_deliveries(events, sends),
+        *_pages(events),
+        *(_rows(events, event_log) if event_log is not None else ()),
+    ]
+    counts = Counter(line.type for line in events)
+    counts["raw"] = sum(len(lines) for place, lines in by_place.items() if place[0] == RAW)
+    counts["alerts"] = len(_accepted(by_place))
+    counts["sends"] = len(sends or ())
+    return Checked(problems, dict(counts))
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+# ---- the log itself -------------------------------------------------------------------------------------------------
+
+
+def _places(by_place: Mapping[Place, list[Line]]) -> Iterator[str]:
+    for lines in by_place.values():
+        for before, after in pairwise(lines):
+            if after.offset != before.offset + 1:
+                yield f"{after.where} follows offset {before.offset}"
+
+
+def _identities(events: Sequence[Line]) -> Iterator[str]:
+    seen: dict[tuple[str, str], str] = {}
+    last: dict[Place, datetime] = {}
+    for line in events:
+        key = (line.headers.get("ce_source", ""), line.headers.get("ce_id", ""))
+        if not all(key):
+            yield f"{line.where} has no identity"
+        if key in seen:
+            yield f"{line.where} has the id {key[1]} of {seen[key]}"
+        seen[key] = line.where
+        at = _instant(line.value["recorded_at"])
+        if at != _instant(line.headers["ce_time"]):
+            yield f"{line.where}: ce_time is not recorded_at"
+        place = (line.topic, line.partition)
+        if place in last and at < last[place]:
+            yield f"{line.where} was recorded before the record in front of it"
+        last[place] = at
+
+
+def _positions(by_place: Mapping[Place, list[Line]], settled: bool) -> Iterator[str]:
+    for (topic, partition), lines in by_place.items():
+        if topic not in READS:
+            continue
+        sources: dict[str, int] = {}
+        raw: dict[str, tuple[str, int, int]] = {}
+        for line in lines:
+            header = line.headers.get("tocsin_position")
+            if header is None or not line.counts:
+                continue
+            position = json.loads(header)
+            for source, (following, _) in position.get("sources", {}).items():
+                if following < sources.get(source, 0):
+                    yield f"{line.where}: {source} goes back from {sources[source]} to {following}"
+                sources[source] = following
+            for source, (incarnation, offset, index, _) in position.get("raw", {}).items():
+                before = raw.get(source)
+                if before and before[0] == incarnation and (offset, index) <= before[1:]:
+                    yield f"{line.where}: {source} goes back from {before[1:]} to {(offset, index)}"
+                raw[source] = (incarnation, offset, index)
+        for source in READS[topic] if settled else ():
+            following = sources.get(f"{source}/{partition}", 0)
+            for line in by_place.get((source, partition), ()):
+                if line.offset >= following and line.counts and not line.type.startswith("journal."):
+                    yield f"{topic}/{partition} has not read {line.where}"
+                    break
+
+
+def _rows(events: Sequence[Line], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    stored = Counter((row["topic"], row["partition"], row["offset"]) for row in rows)
+    known = {(line.topic, line.partition, line.offset) for line in events}
+    for place in sorted(known - stored.keys()):
+        yield f"the event log lacks {place}"
+    for place, times in sorted(stored.items()):
+        if place not in known:
+            yield f"the event log has {place}, which does not count"
+        elif times != 1:
+            yield f"the event log has {place} {times} times"
+
+
+# ---- alerts and incidents -------------------------------------------------------------------------------------------
+
+
+def _incidents(events: Sequence[Line]) -> Iterator[str]:
+    """Versions without gaps, one partition for each incident, and each alert in exactly one incident at any time."""
+    versions: dict[str, int] = defaultdict(int)
+    home: dict[str, int] = {}
+    member: dict[str, str] = {}
+    for line in events:
+        if line.topic != INCIDENTS or not line.type.startswith("incident."):
+            continue
+        event, incident = line.value, line.value["incident_id"]
+        versions[incident] += 1
+        if event["version"] != versions[incident]:
+            yield f"{line.where}: {incident} has version {event['version']} after {versions[incident] - 1}"
+        if home.setdefault(incident, line.partition) != line.partition:
+            yield f"{line.where}: {incident} lives in partition {home[incident]}"
+        if event["header"]["id"] != incident or event["header"]["version"] != event["version"]:
+            yield f"{line.where}: the header is that of {event['header']['id']}.{event['header']['version']}"
+        if alert := event.get("alert"):
+            if alert["alert_id"] in member:
+                yield f"{line.where}: {alert['alert_id']} is in {member[alert['alert_id']]} already"
+            member[alert["alert_id"]] = incident
+        moving = list(event.get("alert_ids", ())) if line.type == "incident.alert_moved" else []
+        for alert_id in moving:
+            if member.get(alert_id) != event["moved_from"]:
+                yield f"{line.where}: {alert_id} moves from {event['moved_from']}, it is in {member.get(alert_id)}"
+        if line.type == "incident.merged":
+            moving = [alert_id for alert_id, where in member.items() if where == event["absorbed"]]
+        for alert_id in moving:
+            member[alert_id] = incident
+
+
+class _Item(NamedTuple):
+    """One accepted alert, as the sender wrote it."""
+
+    identity: str
+    firing: bool
+
+
+def _accepted(by_place: Mapping[Place, list[Line]]) -> dict[str, _Item]:
+    """Every accepted alert by its place in the raw topic: what was published less what was rejected."""
+    rejected = {
+        f"{line.headers['tocsin_error_source']}/{line.headers['tocsin_error_position']}"
+        for (topic, _), lines in by_place.items()
+        if topic == REJECTED
+        for line in lines
+        if line.headers.get("tocsin_error_stage") == "ingest"
+    }
+    items: dict[str, _Item] = {}
+    for (topic, _), lines in by_place.items():
+        for line in lines if topic == RAW else ():
+            if line.where in rejected or (isinstance(line.value, dict) and "event_action" in line.value):
+                continue
+            for index, document in enumerate(_documents(line.value)):
+                place = f"{line.where}/{index}"
+                if place not in rejected:
+                    labels = {name: text for name, text in (document.get("labels") or {}).items() if text}
+                    whole = [document.get("key"), document.get("title"), sorted(labels.items())]
+                    items[place] = _Item(json.dumps(whole), document.get("status", "firing") == "firing")
+    return items
+
+
+def _documents(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value["alerts"]) if isinstance(value.get("alerts"), list) else [value]
+    return list(value) if isinstance(value, list) else []
+
+
+def _alerts(by_place: Mapping[Place, list[Line]], events: Sequence[Line], settled: bool) -> Iterator[str]:
+    """Every accepted alert left exactly one trace: the first of a member, one of a tally, a resolve or a tombstone."""
+    accepted = _accepted(by_place)
+    identity: dict[str, str] = {}
+    firing, resolved = Counter[str](), Counter[str]()
+    traced: set[str] = set()
+    for line in events:
+        event = line.value
+        if line.topic != INCIDENTS:
+            continue
+        if alert := event.get("alert"):
+            item = accepted.get(alert["raw"])
+            if item is None or not item.firing:
+                yield f"{line.where}: {alert['alert_id']} comes from {alert['raw']}, where no firing alert is"
+                continue
+            if alert["raw"] in traced:
+                yield f"{line.where}: {alert['raw']} was attached before"
+            traced.add(alert["raw"])
+            identity[alert["alert_id"]] = item.identity
+            firing[item.identity] += 1
+        for alert_id, count, *_ in event.get("tallies", ()):
+            if alert_id not in identity:
+                yield f"{line.where} counts {alert_id}, which nothing has attached"
+            else:
+                (firing if event["reason"] == "repeat" else resolved)[identity[alert_id]] += count
+        ends = line.type == "incident.alert_resolved" and event["reason"] == "resolved"
+        if ends or line.type == "journal.tombstoned":
+            item = accepted.get(event["cause"])
+            if item is not None and event["cause"] not in traced:
+                traced.add(event["cause"])
+                resolved[item.identity] += 1
+    for word, counted in (("firing", firing), ("resolved", resolved)):
+        given = Counter(item.identity for item in accepted.values() if item.firing is (word == "firing"))
+        for name in sorted(given.keys() | counted.keys()):
+            if counted[name] > given[name] or (settled and counted[name] != given[name]):
+                yield f"{name}: {given[name]} {word} were accepted, {counted[name]} were counted"
+
+
+# ---- time and deliveries --------------------------------------------------------------------------------------------
+
+
+def _timers(events: Sequence[Line]) -> Iterator[str]:
+    """Nothing fires before it is due, and no step twice."""
+    fired: set[tuple[Any, ...]] = set()
+    for line in events:
+        event, now = line.value, _instant(line.value["recorded_at"])
+        due = [event["step"]["due_at"]] if line.type == "escalation.fired" else []
+        due += [event["target_due_at"]] if line.type == "sla.breached" else []
+        kind, _, rest = event.get("cause", "").partition(":")
+        if kind == "deadline":
+            due.append(rest.partition(":")[2])
+        for text in due:
+            if now < _instant(text):
+                yield f"{line.where} was recorded at {event['recorded_at']}, due at {text}"
+        if line.type == "escalation.fired":
+            step = event["step"]
+            key = (event["incident_id"], step["level"], step["escalate_to"], step["due_at"], step.get("repeat", 0))
+            if key in fired:
+                yield f"{line.where}: the step {key} has fired before"
+            fired.add(key)
+
+
+def _deliveries(events: Sequence[Line], sends: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
+    """The ledger is sound; what was sent had been attempted; doubled sends say so."""
+    stories: dict[str, list[Line]] = defaultdict(list)
+    for line in events:
+        if line.type.startswith("delivery."):
+            stories[line.value["delivery_id"]].append(line)
+    attempts: set[tuple[str, int]] = set()
+    causes: dict[tuple[Any, ...], str] = {}
+    for name, story in stories.items():
+        yield from _story(name, story, attempts)
+        first = story[0].value
+        message = (first.get("cause"), first.get("step"), first["channel"], first.get("recipient"))
+        if message in causes:
+            yield f"{name} and {causes[message]} are the same message: {message}"
+        causes[message] = name
+    if sends is None:
+        return
+    times: Counter[tuple[str, int]] = Counter()
+    for send in sends:
+        key = (str(send["delivery_id"]), int(send["attempt"]))
+        times[key] += 1
+        if key not in attempts:
+            yield f"{key} was sent and never recorded as attempted"
+        if times[key] > 1 and not send["possible_duplicate"]:
+            yield f"{key} was sent {times[key]} times, and this one does not say so"
+    for name, story in stories.items():
+        delivered = [line for line in story if line.type == "delivery.delivered"]
+        if delivered and not times[name, delivered[0].value["attempt"]]:
+            yield f"{name} is recorded as delivered and nobody got it"
+
+
+def _story(name: str, story: Sequence[Line], attempts: set[tuple[str, int]]) -> Iterator[str]:
+    state, attempt, due = "", 0, ""
+    after = {"": ("planned",), "planned": ("attempted", *FINAL), "failed": ("attempted", *FINAL)}
+    for n, line in enumerate(story, 1):
+        event, word = line.value, line.type.removeprefix("delivery.")
+        if event["n"] != n:
+            yield f"{line.where}: {name} has step {event['n']} after {n - 1}"
+        if word not in after.get(state, ("failed", *FINAL) if state == "attempted" else ()):
+            yield f"{line.where}: {name} is {word} after {state or 'nothing'}"
+        if word == "attempted":
+            attempt += 1
+            attempts.add((name, event["attempt"]))
+            if event["attempt"] != attempt:
+                yield f"{line.where}: {name} has attempt {event['attempt']} after {attempt - 1}"
+            if _instant(event["recorded_at"]) < _instant(due):
+                yield f"{line.where}: {name} was attempted before {due}"
+        due = event.get("send_due_at") or event.get("next_attempt_at") or due
+        state = word
+
+
+def _pages(events: Sequence[Line]) -> Iterator[str]:
+    """No page is attempted once notify's position covers an acknowledgement (or the end) of its incident."""
+    answers: dict[tuple[int, str], list[tuple[int, bool]]] = defaultdict(list)
+    for line in events:
+        if line.topic == INCIDENTS and line.type.startswith("incident."):
+            header = line.value["header"]
+            answered = bool(header.get("acknowledged_at")) or header["status"] in ("resolved", "closed")
+            answers[line.partition, line.value["incident_id"]].append((line.offset, answered))
+    read: dict[int, int] = defaultdict(int)
+    paging: dict[str, str] = {}
+    for line in events:
+        if line.topic != NOTIFICATIONS:
+            continue
+        event = line.value
+        if line.type == "delivery.planned":
+            step = event["step"]
+            if step.startswith("escalation.") or step == "incident.opened":
+                paging[event["delivery_id"]] = event["incident_id"]
+        elif line.type == "delivery.attempted" and event["delivery_id"] in paging:
+            incident = paging[event["delivery_id"]]
+            seen = [answer for at, answer in answers[line.partition, incident] if at < read[line.partition]]
+            if seen and seen[-1]:
+                yield f"{line.where}: {event['delivery_id']} pages for {incident}, which was answered before"
+        position = json.loads(line.headers.get("tocsin_position", "{}")).get("sources", {})
+        read[line.partition] = position.get(f"{INCIDENTS}/{line.partition}", [read[line.partition]])[0]

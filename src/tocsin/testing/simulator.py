@@ -1,0 +1,341 @@
+"""One seed, one life of tocsin: alerts, people, faults and crashes, all drawn from the seed; then the checker.
+
+In: a seed. Out: what the checker found, and whether every owner's state is the fold of its journal. The same seed
+gives the same life. The world is hostile: appends fail before or after they took effect, processes die at any append,
+old owners wake up and write, receivers are slow, refuse, or take a message and say that they did not.
+"""
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, Final
+
+from tocsin.domain.errors import Retry
+from tocsin.domain.rules import NotifyRules, Rules, Team
+from tocsin.domain.rules import People as Directory
+from tocsin.domain.severity import Severity
+from tocsin.notify.channel import Sent
+from tocsin.runtime.broker import Broker
+from tocsin.runtime.journal import Lost
+from tocsin.stage import Effect
+from tocsin.testing.broker import Fault, MemoryBroker, SimulatedCrash
+from tocsin.testing.checker import Checked, check
+from tocsin.testing.clock import VirtualClock
+from tocsin.testing.driver import Driver
+from tocsin.topics import COMMANDS, INCIDENTS, RAW, TOPICS
+from tocsin.wire.record import Draft, Record
+
+__all__ = ["Simulation", "export", "simulate"]
+
+START: Final = datetime(2026, 11, 21, 23, 40, tzinfo=UTC)
+"""Twenty minutes before midnight: the numbers of a day begin anew in the middle of each life."""
+TURNS: Final = 60 ALERTS_A_TURN: Final = 6 SERVICES: Final = ("shop", "search", "billing", "login") HOSTS: Final = 5
+SEVERITIES: Final = ("critical", "warning", "info", "page") VERBS: Final = ("acknowledge", "investigate", "mitigate",
+"resolve", "close", "reopen", "note", "assign", "nonsense") POISON: Final = (b"", b"{", b"[]", b"null", b'{"alerts":
+3}', b"\xff\xfe", b'{"title": 7}', b'[{"title": "x", "sevrity": 1}]') FAULTS: Final = tuple(Fault)
+
+
+class Receiver:
+    """A channel that keeps a journal of what it took and answers as the seed says."""
+
+    kind = "simulated"
+    timeout_seconds = 30.0
+
+    def __init__(self, name: str, random: Random, clock: VirtualClock, in_flight_max: int) -> None:
+        self.name = name
+        self.in_flight_max = in_flight_max
+        self.journal: list[dict[str, Any]] = []
+        self._random = random
+        self._clock = clock
+        self._never = asyncio.Event()
+
+    async def send(self, effect: Effect, *, possible_duplicate: bool) -> Sent:
+        luck = self._random.random()
+        taken = {
+            "delivery_id": effect.delivery_id,
+            "attempt": effect.attempt,
+            "possible_duplicate": possible_duplicate,
+        }
+        if luck < 0.1:
+            await self._clock.wait(self._never, self._random.uniform(0, 20))
+            return Sent("failed", "connection refused")
+        self.journal.append(taken)
+        if luck < 0.3:
+            await self._clock.wait(self._never, self._random.uniform(0, 20))
+        if luck < 0.2:
+            return Sent("failed", "429", retry_after_seconds=self._random.choice((None, 5.0, 60.0)))
+        return Sent("refused", "410") if luck > 0.97 else Sent("delivered", "202")
+
+    async def close(self) -> None: ...
+
+
+class Ledger:
+    """A sink with its position in the same transaction, down now and then."""
+
+    def __init__(self, random: Random) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.faults = True
+        self._next: dict[tuple[str, int], int] = {}
+        self._random = random
+
+    async def position(self, topic: str, partition: int) -> int:
+        return self._next.get((topic, partition), 0)
+
+    async def append(self, topic: str, partition: int, records: Sequence[Record], next_offset: int) -> None:
+        if self.faults and self._random.random() < 0.05:
+            raise Retry("database is locked")
+        self.rows += [{"topic": topic, "partition": partition, "offset": record.offset} for record in records]
+        self._next[topic, partition] = next_offset
+
+
+class Simulation:
+    """The life of one installation."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        self.partitions = self.random.choice((1, 1, 2, 4))
+        self.clock = VirtualClock(START)
+        self.broker = MemoryBroker(self.clock, self.partitions, kafka_like=self.random.random() < 0.5)
+        self.receivers = {
+            name: Receiver(name, self.random, self.clock, self.random.choice((1, 3, 50)))
+            for name in ("console", "pager")
+        }
+        self.ledger = Ledger(self.random)
+        self.driver = Driver(
+            self.broker,
+            self.clock,
+            self._rules(),
+            self.receivers,
+            self.partitions,
+            sink=self.ledger,
+            seed=seed,
+        )
+        self.problems: list[str] = []
+        self.crashes = 0
+        self._fault_rate = self.random.choice((0.0, 0.002, 0.01, 0.05))
+        self._kept_back: list[dict[str, Any]] = []
+        self._known: list[dict[str, Any]] = []
+        self._commands: list[bytes] = []
+
+    def _rules(self) -> Rules:
+        hold = {Severity.MEDIUM: timedelta(seconds=30)} if self.random.random() < 0.3 else {} notify =
+        NotifyRules(catch_all=self.random.choice((("console",), ("console", "pager"), ("nowhere",))), hold=hold) return
+        Rules(notify=notify, people=Directory(teams={"everyone": Team(contacts={"email": ("a@example.org",)})}))
+
+    async def run(self) -> Checked:
+        """Live, end in order, and be checked."""
+        self.broker.fault = self._fault
+        await self._survive(self.driver.start)
+        for _ in range(TURNS):
+            await self._happens()
+            await self._survive(self.driver.settle)
+            if self.random.random() < 0.8:
+                seconds = self.random.choice((0.0, 0.2, 1.0, 5.0, 30.0, 120.0))
+                await self._survive(lambda by=seconds: self.driver.advance(by))  # type: ignore[misc]
+            await self._accident()
+        return await self._end()
+
+    async def _end(self) -> Checked:
+        """No more faults; what was kept back arrives; everything is worked; a check of every state; an orderly stop."""
+        self.broker.fault, self.ledger.faults = None, False
+        await self._publish(self._kept_back)
+        await self.driver.settle()
+        await self.driver.advance(timedelta(hours=1))
+        for owner in self.driver.owners():
+            if await self.driver.folded(owner) != owner.state:
+                self.problems.append(f"{owner.name}: the state is not the fold of its journal")
+        await self.driver.release()
+        sends = [send for receiver in self.receivers.values() for send in receiver.journal]
+        checked = check(await export(self.broker), sends, self.ledger.rows)
+        return Checked(self.problems + checked.problems, {**checked.counts, "crashes": self.crashes})
+
+    # ---- input ------------------------------------------------------------------------------------------------------
+
+    async def _happens(self) -> None:
+        chance = self.random.random
+        alerts = [self._alert() for _ in range(self.random.randint(0, ALERTS_A_TURN))]
+        if chance() < 0.2 and alerts:
+            self._kept_back.append(alerts.pop())
+        if chance() < 0.1 and self._kept_back:
+            alerts.append(self._kept_back.pop(0))
+        await self._publish(alerts)
+        if chance() < 0.1:
+            partition = self.random.randrange(self.partitions)
+            await self._append(RAW.name, partition, self.random.choice(POISON))
+        if chance() < 0.5:
+            await self._command()
+
+    def _alert(self) -> dict[str, Any]:
+        """A new alert, or one that was seen before: again, or resolved."""
+        if self._known and self.random.random() < 0.6:
+            known = dict(self.random.choice(self._known))
+            known["status"] = "resolved" if self.random.random() < 0.3 else "firing"
+            return known
+        service, host = self.random.choice(SERVICES), f"host{self.random.randrange(HOSTS)}"
+        alert: dict[str, Any] = {
+            "labels": {
+                "alertname": "Down",
+                "service": service,
+                "host": host,
+                "severity": self.random.choice(SEVERITIES),
+            },
+            "status": "firing",
+        }
+        if self.random.random() < 0.7:
+            began = self.clock.now() - timedelta(seconds=self.random.uniform(-30, 900))
+            alert["startsAt"] = began.isoformat().replace("+00:00", "Z")
+        self._known.append(alert)
+        return alert
+
+    async def _publish(self, alerts: Sequence[dict[str, Any]]) -> None:
+        """As a webhook, or as native alerts; into any raw partition."""
+        if not alerts:
+            return
+        partition = self.random.randrange(self.partitions)
+        if all("startsAt" in alert for alert in alerts):
+            document: Any = {
+                "version": "4",
+                "groupKey": "{}",
+                "status": "firing",
+                "receiver": "tocsin",
+                "groupLabels": {},
+                "commonLabels": {},
+                "commonAnnotations": {},
+                "externalURL": "",
+                "alerts": [{"annotations": {}, "endsAt": "0001-01-01T00:00:00Z", **alert} for alert in alerts],
+            }
+        else:
+            document = [
+                {"title": "Down", **{"starts_at" if name == "startsAt" else name: v for name, v in alert.items()}}
+                for alert in alerts
+            ]
+        await self._append(RAW.name, partition, json.dumps(document).encode())
+
+    async def _command(self) -> None:
+        """Mostly for an incident that exists, sometimes in the wrong partition, twice, or nonsense."""
+        luck = self.random.random()
+        partition = self.random.randrange(self.partitions)
+        if luck < 0.1:
+            value = b'{"verb": 1}'
+        elif luck < 0.25 and self._commands:
+            value = self.random.choice(self._commands)
+        else:
+            seen = [
+                record.value
+                for record in await self.broker.read(INCIDENTS.name, partition, 0, records_max=10_000)
+                if record.value and b'"header"' in record.value
+            ]
+            header = json.loads(self.random.choice(seen))["header"] if seen else {"id": "inc_aaxxxx", "number": "INC-1"}
+            command: dict[str, Any] = {
+                "command_id": f"cmd-{self.random.getrandbits(40):x}",
+                "verb": self.random.choice(VERBS),
+                "incident": header[self.random.choice(("id", "number"))],
+                "actor": "ada",
+            }
+            if command["verb"] == "note":
+                command["arguments"] = {"text": "looking"}
+            if self.random.random() < 0.1:
+                command |= {"verb": "declare", "incident": "", "arguments": {"title": "somebody called"}}
+            value = json.dumps(command).encode()
+            self._commands.append(value)
+        if self.random.random() < 0.2:
+            partition = self.random.randrange(self.partitions)
+        await self._append(COMMANDS.name, partition, value)
+
+    async def _append(self, topic: str, partition: int, value: bytes) -> None:
+        """As a producer: what it is told was accepted was accepted."""
+        fault, self.broker.fault = self.broker.fault, None
+        await self.driver.publish(topic, partition, [Draft(None, value)])
+        self.broker.fault = fault
+
+    # ---- faults -----------------------------------------------------------------------------------------------------
+
+    def _fault(self, op: str, topic: str, partition: int) -> Fault | None:
+        if self.random.random() >= self._fault_rate:
+            return None
+        fault = self.random.choice(FAULTS)
+        doubtful = fault in (Fault.DOUBT_LOST, Fault.DOUBT_WRITTEN)
+        return None if doubtful and op == "commit" else fault
+
+    async def _accident(self) -> None:
+        luck = self.random.random()
+        if luck < 0.06:
+            await self._dies()
+        elif luck < 0.08:
+            self.clock.advance(timedelta(minutes=self.random.choice((6, 20))))  # the process hung, or the machine slept
+        elif luck < 0.11:
+            await self._zombie()
+        elif luck < 0.13:
+            await self._survive(self.driver.release)
+            await self._survive(self.driver.start)
+
+    async def _zombie(self) -> None:
+        """Somebody else takes over while the old process believes that it still owns everything, and goes on
+        writing."""
+        old = self.driver.groups
+        for group in old:
+            for effects in group.effects:
+                effects.drop()
+        await self._survive(self.driver.start)
+        for group in old:
+            try:
+                while await group.step():
+                    pass
+            except (Lost, SimulatedCrash):
+                pass
+            group.drop()
+
+    async def _dies(self) -> None:
+        self.crashes += 1
+        await self.driver.crash()
+        if self.random.random() < 0.3:
+            self.clock.advance(timedelta(minutes=self.random.choice((1, 11, 40))))
+        await self._survive(self.driver.start)
+
+    async def _survive(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Call; a process that dies in it is followed by another one."""
+        try:
+            await call()
+        except SimulatedCrash:
+            await self._dies()
+
+
+async def export(broker: Broker) -> list[dict[str, Any]]:
+    """Every record of every topic, as `topics export` writes it."""
+    lines = []
+    for topic in TOPICS:
+        for partition in range(broker.partitions(topic)):
+            offset = await broker.begin(topic, partition)
+            while records := await broker.read(topic, partition, offset):
+                lines += [_line(topic, partition, record) for record in records]
+                offset = records[-1].offset + 1
+    return lines
+
+
+def _line(topic: str, partition: int, record: Record) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "topic": topic,
+        "partition": partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "headers": {name: value.decode("utf-8", "replace") for name, value in record.headers},
+    }
+    try:
+        return line | {"value": None if record.value is None else record.value.decode()}
+    except UnicodeDecodeError:
+        return line | {"value_base64": b64encode(record.value or b"").decode()}
+
+
+def simulate(seed: int) -> Checked:
+    """Run one seed in an event loop of its own."""
+
+    async def life() -> Checked:
+        return await Simulation(seed).run()
+
+    return asyncio.run(life())
+
+
