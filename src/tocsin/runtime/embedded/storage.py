@@ -112,6 +112,7 @@ def connect(path: Path) -> sqlite3.Connection:
             "synchronous = FULL",  # a commit is on the disk before it is acknowledged
             "fullfsync = ON",  # macOS: fsync alone leaves it in the drive's cache
             "checkpoint_fullfsync = ON",
+            "wal_autocheckpoint = 0",  # the writer does it, since SQLite keeps the errors of its own to itself
             f"journal_size_limit = {WAL_BYTES_MAX}",
             "cell_size_check = ON",
             "trusted_schema = OFF",

@@ -23,8 +23,9 @@ GROUP_BYTES_MAX: Final = 8 * 1024 * 1024
 """One transaction: more would not be faster, but would let the first append wait for the last."""
 CHECKPOINT_BYTES: Final = 8 * 1024 * 1024
 """So much is written ahead before it is brought into the database; that takes some ten milliseconds."""
-COMMIT_BYTES: Final = 16 * 1024
-"""What a commit writes besides its records: at least one page of each tree that it touches."""
+PAGE_BYTES: Final = 4096
+"""A changed row costs at most about one page besides its own bytes, and a commit a few for the trees above."""
+COMMIT_PAGES: Final = 2
 
 _PASSING: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 """After these SQLite has undone the transaction; nothing is on the disk that counts. An error of fsync is not
@@ -127,6 +128,7 @@ class Writer:
         return [(request, Broken(str(self.broken))) for request in group]
 
     def _transact(self, group: list[Request[Any]]) -> list[Outcome]:
+        changes = self._connection.total_changes
         self._connection.execute("BEGIN IMMEDIATE")
         ledger = Ledger(self._connection, self._partitions, to_ms(self._clock.now()))
         outcomes: list[Outcome] = []
@@ -138,7 +140,8 @@ class Writer:
         touched = ledger.store()
         self._connection.execute("COMMIT")
         self._partitions.update(touched)
-        self._ahead += COMMIT_BYTES + sum(request.size for request in group)
+        pages = COMMIT_PAGES + self._connection.total_changes - changes
+        self._ahead += pages * PAGE_BYTES + sum(request.size for request in group)
         return outcomes
 
     def _undone(self) -> bool:
