@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tocsin.cli import VERBS, main
+from tocsin.cli.demo import invitation
 from tocsin.domain.lifecycle import AFTER, Status
 from tocsin.settings import load
 from tocsin.topics import TOPICS
@@ -43,11 +44,16 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """The words of each `tocsin …` in the shell blocks of a page, without what follows a comment or a pipe."""
+    """The words of each `tocsin …` in the shell blocks of a page."""
     for block in blocks(page, "(?:sh|bash)"):
-        for line in block.splitlines():
-            for found in re.findall(r"(?:^|\$\(|\| )tocsin ([^#|)]*)", line.strip()):
-                yield found.split()
+        yield from commands_in(block)
+
+
+def commands_in(text: str) -> Iterator[list[str]]:
+    """The words of each `tocsin …`, without what follows a comment or a pipe."""
+    for line in text.splitlines():
+        for found in re.findall(r"(?:^|\$\(|\| )tocsin ([^#|$)]*)", line.strip()):
+            yield found.split()
 
 
 def command_of(words: list[str]) -> click.Command:
@@ -101,6 +107,13 @@ def test_the_sample_of_alertmanager_sends_to_the_intake() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_in_the_pages_exist(page: Path) -> None:
     for words in commands(page):
+        command_of(words)
+
+
+def test_the_commands_that_the_demo_offers_exist() -> None:
+    offered = list(commands_in(invitation("http://127.0.0.1:9393")))
+    assert len(offered) == 3
+    for words in offered:
         command_of(words)
 
 

@@ -218,7 +218,7 @@ class _Demo:
         self._scene.caption = (
             f"The story is told, the log is verified ({report.rows} events). Now send alerts of your own."
         )
-        say(invitation(tocsin.url))
+        say(invitation(tocsin.url, "tocsin" if shutil.which("tocsin") else sys.argv[0]))
 
         async def forever() -> bool:
             await self._stop.wait()
@@ -255,14 +255,14 @@ def _print(result: dict[str, Any], output: str) -> None:
         table(rows, ("what", "result"))
 
 
-def invitation(url: str) -> str:
-    """What to do next, to be copied."""
+def invitation(url: str, tocsin: str = "tocsin") -> str:
+    """What to do next, to be copied; `tocsin` is how the shell finds it."""
     return f"""
 Look around:        {url}/   {url}/api/incident_response   {url}/metrics
 
 Answer the incident that nobody answers:
-    tocsin incidents list --url {url}
-    tocsin incidents ack --url {url} $(tocsin incidents list --url {url} --severity critical -o name | head -1)
+    {tocsin} incidents list --url {url}
+    {tocsin} incidents ack --url {url} $({tocsin} incidents list --url {url} --severity critical -o name | head -1)
 
 Send an alert:
     curl -sS {url}/api/v1/alerts -H 'Content-Type: application/json' \\
