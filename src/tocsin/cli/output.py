@@ -13,6 +13,8 @@ import click
 FORMATS: Final = ("table", "wide", "json", "jsonl", "yaml", "name")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _C1: Final = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_INSTANT: Final = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
+"""For eyes seconds are enough, in UTC as everywhere; pipes get the whole instant."""
 
 SEVERITY_STYLE: Final = {
     "emergency": "bold white on red",
@@ -105,6 +107,7 @@ def table(items: Iterable[Mapping[str, Any]], columns: Sequence[str], title: str
         for row in ([column.upper() for column in columns], *rows):
             click.echo("\t".join(row))
         return
+    rows = [[_INSTANT.sub(r"\1 \2", cell) for cell in row] for row in rows]
     from rich import box
     from rich.table import Table
     from rich.text import Text
