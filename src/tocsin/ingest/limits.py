@@ -37,7 +37,7 @@ _STEPS: Final = (2048, 1024, 512, 256, 128)
 
 
 def bounded(text: str, limit: int = WORD_MAX) -> str:
-    """At most `limit` characters: a longer `text` becomes its beginning and a hash, so different ones stay different."""
+    """At most `limit` characters: a longer `text` becomes its beginning and a hash, so different texts differ."""
     return text if len(text) <= limit else f"{text[: limit - 21]}~{short_hash(text)}"
 
 

@@ -38,7 +38,7 @@ def partition_key(alert: ReadAlert, rules: IngestRules) -> str:
         if any(values):
             return _rendered("by", values)
     if alert.correlation_id:
-        return _rendered("correlation", (alert.correlation_id,))
+        return ids.correlation_partition_key(alert.correlation_id)
     if alert.service:
         return _rendered("service", (labels.get("cluster", ""), alert.service))
     if job := labels.get("job"):
@@ -102,5 +102,4 @@ def _value(alert: ReadAlert, name: str) -> str:
 
 def _rendered(word: str, parts: Iterable[str]) -> str:
     """`word:part/part`, readable, and different for different parts: a slash within a part is escaped."""
-    escaped = "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
-    return limits.bounded(f"{word}:{escaped}", KEY_MAX)
+    return limits.bounded(f"{word}:{'/'.join(map(ids.escaped, parts))}", KEY_MAX)

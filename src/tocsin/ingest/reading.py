@@ -161,7 +161,7 @@ def instant_of(document: dict[str, Any], field: str, path: str = "", *, strict: 
 
 
 def _instant(text: str) -> datetime | None:
-    if not 19 <= len(text) <= _INSTANT_MAX or text[4] != "-" or text[7] != "-" or text[10] not in "Tt ":
+    if not 19 <= len(text) <= _INSTANT_MAX or text[4] != "-" or text[7] != "-" or text[10] not in "Tt " or "\0" in text:
         return None
     try:
         return _in_calendar(datetime.fromisoformat(text))

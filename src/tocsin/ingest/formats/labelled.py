@@ -116,7 +116,7 @@ def shrunk(item: Any, bytes_max: int) -> Any:
 
     Different labels stay different: a cut value ends with a hash of the whole, and labels beyond the limit become one.
     """
-    urls = {field: item[field] for field in _LINKS if len(item.get(field) or "") <= _STEPS[0]}
+    urls = {field: item[field] for field in _LINKS if 0 < len(item.get(field) or "") <= _STEPS[0]}
     small = {name: value for name, value in item.items() if name in _KEPT and len(value or "") <= WORD_MAX} | urls
     for limit in _STEPS:
         found = dict(small)
