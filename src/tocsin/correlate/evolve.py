@@ -35,9 +35,10 @@ def evolve(state: State, event: ev.Event) -> None:
 
 
 def _tallied(state: State, event: ev.Tallied) -> None:
+    members = [state.alerts.get(tally.alert_id) for tally in event.tallies]
+    began = [member and member.start for member in members]
     apply(state, event)
-    for tally in event.tallies:
-        member = state.alerts.get(tally.alert_id)
+    for tally, member, start in zip(event.tallies, members, began, strict=True):
         if member is None:
             continue
         if tally.expires_at is not None and member.firing:
@@ -47,7 +48,7 @@ def _tallied(state: State, event: ev.Tallied) -> None:
         roster = state.rosters[member.incident_id]
         reach = roster.reach
         if reach is not None:
-            if reach.plain and len(member.spans) == 1 and tally.start >= reach.begun:
+            if reach.plain and len(member.spans) == 1 and member.start == start:
                 reach.end = max(reach.end, tally.last)
             else:
                 roster.reach = None

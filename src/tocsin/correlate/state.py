@@ -37,6 +37,7 @@ class Reach(msgspec.Struct):
     end: Instant
     latest: Instant
     """Start of the member that starts last."""
+    gap: timedelta
     plain: bool
     """No member joined through the reopen window and none has detached pieces: may be lengthened in place."""
 
@@ -57,7 +58,13 @@ class Roster:
         _count(self.fingerprints, member.fingerprint, 1)
         if member.firing:
             _count(self.firing, member.fingerprint, 1)
-        self.reach = None
+        reach = self.reach
+        if reach is not None:
+            if reach.plain and len(member.spans) == 1 and reach.begun <= member.start <= reach.end + reach.gap:
+                reach.end = max(reach.end, member.last)
+                reach.latest = max(reach.latest, member.start)
+            else:
+                self.reach = None
 
     def remove(self, member: Member) -> None:
         del self.members[member.alert_id]
@@ -69,7 +76,6 @@ class Roster:
     def settle(self, member: Member) -> None:
         """A firing member has resolved."""
         _count(self.firing, member.fingerprint, -1)
-        self.reach = None
 
     def where(self, gap: timedelta) -> Reach | None:
         """Where the session lies; None without members. A pure function of the members."""
@@ -113,7 +119,7 @@ def reach_of(members: Iterable[Member], gap: timedelta) -> Reach:
         for span in loose:
             if span.start <= end + gap and span.end > end:
                 end, touched = span.end, True
-    return Reach(begun, end, ordered[-1].start, plain)
+    return Reach(begun, end, ordered[-1].start, gap, plain)
 
 
 class Group:

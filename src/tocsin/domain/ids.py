@@ -5,7 +5,6 @@ ids of incidents, alerts and deliveries carry the partition in their first two c
 owner.
 """
 
-from base64 import b32encode
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Final
@@ -25,9 +24,14 @@ def _hash(parts: Iterable[str], size: int) -> bytes:
     return digest.digest()
 
 
+_PAIRS: Final = [first + second for first in BASE32 for second in BASE32]
+"""Ten bits at a time: the standard library's encoder costs eight times as much, and every alert has an id."""
+
+
 def short_hash(*parts: str) -> str:
-    """20 characters of base32 over `parts` (96 bits)."""
-    return b32encode(_hash(parts, 12)).decode("ascii").rstrip("=").lower()
+    """20 characters of lower-case base32 over `parts`: 96 bits, and four of padding as RFC 4648 has them."""
+    bits = int.from_bytes(_hash(parts, 12), "big") << 4
+    return "".join([_PAIRS[bits >> shift & 1023] for shift in range(90, -1, -10)])
 
 
 def fingerprint(labels: Mapping[str, str], ignored: Iterable[str] = ()) -> str:
