@@ -30,6 +30,8 @@ class _Kept(msgspec.Struct):
     version: int
     updated_us: int
     retired_us: int | None = None
+    stored: tuple[object, ...] | None = None
+    """The indexed columns as they are in the table; None = there is no row yet."""
 
 
 class _New(msgspec.Struct):
@@ -50,6 +52,8 @@ class SqliteBook:
         self._members: dict[str, Member] = {}
         self._touched: set[str] = set()
         self._touched_members: set[str] = set()
+        self._stored_members: dict[str, tuple[str, str]] = {}
+        self._arrived: dict[str, set[str]] = {}
         self._new_members: dict[str, _New] = {}
 
     # ---- what `apply` calls ------------------------------------------------------------------------------------------
@@ -83,13 +87,15 @@ class SqliteBook:
             if row is None:
                 return None
             member = self._members[alert_id] = _member_decoder.decode(row[0])
+            self._stored_members[alert_id] = _indexed_member(member)
         self._touched_members.add(alert_id)
         return member
 
     def members(self, incident_id: str) -> Iterable[Member]:
-        self.flush()  # rare (merges); so that the table knows every member
         rows = self._connection.execute("SELECT alert_id FROM alerts WHERE incident_id = ?", (incident_id,))
-        return [member for (alert_id,) in rows.fetchall() if (member := self.member(alert_id))]
+        candidates = {alert_id for (alert_id,) in rows.fetchall()} | self._arrived.get(incident_id, set())
+        members = [member for alert_id in candidates if (member := self.member(alert_id))]
+        return [member for member in members if member.incident_id == incident_id]
 
     def attach(self, member: Member, facts: AlertFacts) -> None:
         if member.alert_id in self._members:  # one that is only in the table is found by its key when it is written
@@ -97,16 +103,19 @@ class SqliteBook:
         self._members[member.alert_id] = member
         self._new_members[member.alert_id] = _New(_encode(facts).decode(), self.at_us)
         self._touched_members.add(member.alert_id)
+        self._arrived.setdefault(member.incident_id, set()).add(member.alert_id)
 
     def move(self, member: Member, incident_id: str) -> None:
         member.incident_id = incident_id
         self._touched_members.add(member.alert_id)
+        self._arrived.setdefault(incident_id, set()).add(member.alert_id)
 
     # ---- what the views call -----------------------------------------------------------------------------------------
 
-    def version(self, incident_id: str) -> int:
-        """Version of the last event of the incident; 0 for an unknown one."""
-        kept = self._kept(incident_id)
+    def version(self, incident_id: str, *, first: bool = False) -> int:
+        """Version of the last event of the incident; 0 for an unknown one. With `first` the table is not asked: a row
+        that is there all the same is found by its key when the new one is written."""
+        kept = self._incidents.get(incident_id) if first else self._kept(incident_id)
         return kept.version if kept is not None else 0
 
     def advance(self, incident_id: str, version: int) -> None:
@@ -125,11 +134,14 @@ class SqliteBook:
             self._incidents.clear()
         if len(self._members) > self._cache_max:
             self._members.clear()
+            self._stored_members.clear()
 
     def forget(self) -> None:
         """Drop everything, the unwritten too: the transaction was rolled back."""
         for kept in (self._incidents, self._members, self._touched, self._touched_members, self._new_members):
             kept.clear()
+        self._stored_members.clear()
+        self._arrived.clear()
 
     def _kept(self, incident_id: str) -> _Kept | None:
         kept = self._incidents.get(incident_id)
@@ -139,79 +151,73 @@ class SqliteBook:
             ).fetchone()
             if row is None:
                 return None
-            kept = self._incidents[incident_id] = _Kept(_incident_decoder.decode(row[0]), *row[1:])
+            incident = _incident_decoder.decode(row[0])
+            kept = self._incidents[incident_id] = _Kept(incident, row[1], row[2], row[3], _indexed(incident))
         return kept
 
     def _flush_incidents(self) -> None:
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_incident_row(self._incidents[incident_id]) for incident_id in self._touched],
+        """New rows, changed rows, and those of which no indexed column has changed: the last are the most and the
+        cheapest."""
+        new, changed, same = [], [], []
+        for incident_id in self._touched:
+            kept = self._incidents[incident_id]
+            indexed = _indexed(kept.incident)
+            rest = (kept.version, kept.updated_us, kept.retired_us, _encode(kept.incident).decode())
+            if kept.stored is None:
+                header = kept.incident.header
+                new.append((incident_id, header.number, to_us(header.opened_at), *rest, *indexed))
+            elif kept.stored == indexed:
+                same.append((*rest, incident_id))
+            else:
+                changed.append((*rest, *indexed, incident_id))
+            kept.stored = indexed
+        write = self._connection.executemany
+        write(
+            "INSERT INTO incidents (id, number, opened_us, version, updated_us, retired_us, doc, status, severity,"
+            " category, service, team, title) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            new,
         )
+        write(
+            "UPDATE incidents SET version = ?, updated_us = ?, retired_us = ?, doc = ?, status = ?, severity = ?,"
+            " category = ?, service = ?, team = ?, title = ? WHERE id = ?",
+            changed,
+        )
+        write("UPDATE incidents SET version = ?, updated_us = ?, retired_us = ?, doc = ? WHERE id = ?", same)
         self._touched.clear()
 
     def _flush_members(self) -> None:
-        members, new = self._members, self._new_members
-        self._connection.executemany(
-            "INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_member_row(members[alert_id], *msgspec.structs.astuple(once)) for alert_id, once in new.items()],
+        new, changed, same = [], [], []
+        for alert_id in self._touched_members:
+            member = self._members[alert_id]
+            indexed = _indexed_member(member)
+            doc = _encode(member).decode()
+            once = self._new_members.get(alert_id)
+            if once is not None:
+                constant = (member.fingerprint, member.severity.value, member.service, member.title)
+                new.append((alert_id, *constant, once.attached_us, once.facts, *indexed, doc))
+            elif self._stored_members.get(alert_id) == indexed:
+                same.append((doc, alert_id))
+            else:
+                changed.append((*indexed, doc, alert_id))
+            self._stored_members[alert_id] = indexed
+        write = self._connection.executemany
+        write(
+            "INSERT INTO alerts (alert_id, fingerprint, severity, service, title, attached_us, facts, incident_id,"
+            " status, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            new,
         )
-        self._connection.executemany(
-            "UPDATE alerts SET incident_id = ?, status = ?, starts_us = ?, last_us = ?, occurrences = ?, doc = ?"
-            " WHERE alert_id = ?",
-            [_member_change(members[alert_id]) for alert_id in self._touched_members if alert_id not in new],
-        )
+        write("UPDATE alerts SET incident_id = ?, status = ?, doc = ? WHERE alert_id = ?", changed)
+        write("UPDATE alerts SET doc = ? WHERE alert_id = ?", same)
         self._touched_members.clear()
-        new.clear()
+        self._new_members.clear()
+        self._arrived.clear()
 
 
-def _incident_row(kept: _Kept) -> tuple[object, ...]:
-    header = kept.incident.header
-    return (
-        header.id,
-        header.number,
-        kept.version,
-        header.status.value,
-        header.severity.value,
-        header.category,
-        header.service,
-        header.team,
-        header.title,
-        to_us(header.opened_at),
-        kept.updated_us,
-        kept.retired_us,
-        _encode(kept.incident).decode(),
-    )
+def _indexed(incident: Incident) -> tuple[object, ...]:
+    """Status, severity, category, service, team and title: the columns that filters use and that may change."""
+    header = incident.header
+    return (header.status.value, header.severity.value, header.category, header.service, header.team, header.title)
 
 
-def _status(member: Member) -> str:
-    return "firing" if member.firing else "resolved"
-
-
-def _member_row(member: Member, facts: str, attached_us: int) -> tuple[object, ...]:
-    return (
-        member.alert_id,
-        member.incident_id,
-        member.fingerprint,
-        _status(member),
-        member.severity.value,
-        member.service,
-        member.title,
-        attached_us,
-        to_us(member.start),
-        to_us(member.last),
-        member.occurrences,
-        _encode(member).decode(),
-        facts,
-    )
-
-
-def _member_change(member: Member) -> tuple[object, ...]:
-    return (
-        member.incident_id,
-        _status(member),
-        to_us(member.start),
-        to_us(member.last),
-        member.occurrences,
-        _encode(member).decode(),
-        member.alert_id,
-    )
+def _indexed_member(member: Member) -> tuple[str, str]:
+    return member.incident_id, "firing" if member.firing else "resolved"

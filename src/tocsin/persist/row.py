@@ -1,4 +1,4 @@
-"""Rows of the smaller views: typed, cached for one batch, written together.
+"""Rows of the smaller views: typed, cached, written together.
 
 In: the key of a row, or the whole row. Out: `INSERT OR REPLACE` of every row that was handed out since the last flush.
 Invariant: a struct has exactly the columns of its table, in their order, the key first (a test compares them).
@@ -57,27 +57,34 @@ Row = TypeVar("Row", Delivery, Escalation)
 class Rows(Generic[Row]):
     """The rows of one table by their key."""
 
-    def __init__(self, connection: sqlite3.Connection, table: str, kind: type[Row]) -> None:
+    def __init__(self, connection: sqlite3.Connection, table: str, kind: type[Row], cache_max: int) -> None:
         columns = kind.__struct_fields__
         self._connection = connection
+        self._cache_max = cache_max
         self._kind: type[Row] = kind
         self._read = f"SELECT * FROM {table} WHERE {columns[0]} = ?"  # noqa: S608 names of our own tables
         self._write = f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
-        self._touched: dict[str, Row] = {}
+        self._rows: dict[str, Row] = {}
+        self._touched: set[str] = set()
 
-    def of(self, key: str) -> Row:
-        """The row, or a blank one; changes in place are kept."""
-        row = self._touched.get(key)
+    def of(self, key: str, *, first: bool = False) -> Row:
+        """The row, or a blank one; changes in place are kept. With `first` there is none in the table, so it is not
+        asked."""
+        row = self._rows.get(key)
         if row is None:
-            stored = self._connection.execute(self._read, (key,)).fetchone()
-            row = self._touched[key] = self._kind(*(stored or (key,)))
+            stored = None if first else self._connection.execute(self._read, (key,)).fetchone()
+            row = self._rows[key] = self._kind(*(stored or (key,)))
+        self._touched.add(key)
         return row
 
     def flush(self) -> None:
         """Write what was handed out."""
-        self._connection.executemany(self._write, map(msgspec.structs.astuple, self._touched.values()))
+        self._connection.executemany(self._write, [msgspec.structs.astuple(self._rows[key]) for key in self._touched])
         self._touched.clear()
+        if len(self._rows) > self._cache_max:
+            self._rows.clear()
 
     def forget(self) -> None:
-        """Drop what was not written."""
+        """Drop everything, the unwritten too."""
+        self._rows.clear()
         self._touched.clear()

@@ -23,6 +23,10 @@ BUSY_MS: Final = 2000
 CACHE_KIB: Final = 32 * 1024
 """Page cache of the writer: the views are written in random order of their keys."""
 
+CHECKPOINT_PAGES: Final = 8000
+"""Pages (32 MB) of the write-ahead log before they are copied to the database: with SQLite's 1000 nearly every full
+batch would wait for that."""
+
 LOG: Final = """
 CREATE TABLE log (
     id INTEGER PRIMARY KEY,
@@ -42,16 +46,14 @@ CREATE TABLE position (
 VIEWS: Final[Mapping[str, str]] = {
     "incidents": """
         CREATE TABLE incidents (
-            id TEXT PRIMARY KEY, number TEXT NOT NULL COLLATE NOCASE, version INTEGER NOT NULL,
-            status TEXT NOT NULL, severity TEXT NOT NULL, category TEXT NOT NULL, service TEXT NOT NULL,
-            team TEXT NOT NULL, title TEXT NOT NULL, opened_us INTEGER NOT NULL, updated_us INTEGER NOT NULL,
-            retired_us INTEGER, doc TEXT NOT NULL
-        ) WITHOUT ROWID""",
+            id TEXT PRIMARY KEY, number TEXT NOT NULL COLLATE NOCASE, opened_us INTEGER NOT NULL, version INTEGER NOT
+            NULL, status TEXT NOT NULL, severity TEXT NOT NULL, category TEXT NOT NULL, service TEXT NOT NULL, team
+            TEXT NOT NULL, title TEXT NOT NULL, updated_us INTEGER NOT NULL, retired_us INTEGER, doc TEXT NOT NULL
+        )""",
     "alerts": """
         CREATE TABLE alerts (
             alert_id TEXT PRIMARY KEY, incident_id TEXT NOT NULL, fingerprint TEXT NOT NULL, status TEXT NOT NULL,
             severity TEXT NOT NULL, service TEXT NOT NULL, title TEXT NOT NULL, attached_us INTEGER NOT NULL,
-            starts_us INTEGER NOT NULL, last_us INTEGER NOT NULL, occurrences INTEGER NOT NULL,
             doc TEXT NOT NULL, facts TEXT NOT NULL
         )""",
     "timeline": """
@@ -173,6 +175,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute("BEGIN IMMEDIATE")
         empty = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0
         if empty:

@@ -49,6 +49,8 @@ class _End(NamedTuple):
 
 
 _EMPTY: Final = _End(0, -1, 0, GENESIS)
+_TYPE: Final = 7
+"""Place of the type in a row of the log."""
 
 
 class EventLog:
@@ -173,7 +175,7 @@ class EventLog:
                 " hash, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
-            outcomes = self._fold(topic, partition, new)
+            outcomes = self._fold(topic, partition, new, rows)
             self._views.flush()
             self._connection.execute("COMMIT")
         except BaseException as error:
@@ -193,9 +195,9 @@ class EventLog:
 
     def _rows(
         self, topic: str, partition: int, records: Sequence[Record], old: _End
-    ) -> tuple[list[tuple[object, ...]], int, bytes]:
+    ) -> tuple[list[tuple[Any, ...]], int, bytes]:
         """(rows of the log, offset of the last, its hash)."""
-        rows: list[tuple[object, ...]] = []
+        rows: list[tuple[Any, ...]] = []
         last, head = old.last, old.head
         for offset, timestamp, key, value, headers in records:
             head = link(head, topic, partition, offset, key, headers, value)
@@ -228,11 +230,13 @@ class EventLog:
                 f"{topic}/{partition}: the position is no longer {old.next}; another writer has moved it"
             )
 
-    def _fold(self, topic: str, partition: int, records: Sequence[Record]) -> list[dict[str, Any]]:
+    def _fold(
+        self, topic: str, partition: int, records: Sequence[Record], rows: Sequence[tuple[Any, ...]]
+    ) -> list[dict[str, Any]]:
         outcomes: list[dict[str, Any]] = []
-        for record in records:
+        for record, row in zip(records, rows, strict=True):
             try:
-                event = decode_value(type_of(record.headers), record.value)
+                event = decode_value(row[_TYPE], record.value)
             except Reject:  # of a newer version: kept and chained, in no view
                 self._views.skip(topic, record.headers)
                 continue

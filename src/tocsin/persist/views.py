@@ -49,8 +49,8 @@ class Views:
     def __init__(self, connection: sqlite3.Connection, cache_max: int = CACHE_MAX) -> None:
         self._connection = connection
         self._book = SqliteBook(connection, cache_max)
-        self._deliveries = Rows(connection, "deliveries", Delivery)
-        self._escalations = Rows(connection, "escalations", Escalation)
+        self._deliveries = Rows(connection, "deliveries", Delivery, cache_max)
+        self._escalations = Rows(connection, "escalations", Escalation, cache_max)
         self._timeline: list[tuple[object, ...]] = []
         self._outcomes: list[tuple[object, ...]] = []
         self._counts: dict[str, int] = {}
@@ -70,7 +70,7 @@ class Views:
             apply(self._book, event)
             self._count("repeats", sum(tally.count for tally in event.tallies))
         elif isinstance(event, ev.DeliveryEvent):
-            fold_delivery(self._deliveries.of(event.delivery_id), event)
+            fold_delivery(self._deliveries.of(event.delivery_id, first=event.n == 1), event)
         elif isinstance(event, ev.EscalationEvent):
             fold_escalation(self._escalations.of(event.incident_id), event)
             self._count(event.TYPE, 1)
@@ -120,7 +120,7 @@ class Views:
 
     def _apply_incident(self, where: str, event: ev.IncidentEvent) -> None:
         book, incident_id = self._book, event.incident_id
-        known = book.version(incident_id)
+        known = book.version(incident_id, first=event.version == 1)
         if event.version != known + 1:
             gap = self._gap(incident_id)
             if event.version != gap + 1:

@@ -62,7 +62,7 @@ async def test_a_record_is_kept_byte_for_byte(log: EventLog, path: Path) -> None
     ]
     await log.append(TOPIC, 2, records, 12)
     stored = rows(path, "SELECT offset, timestamp, key, value, headers FROM log WHERE partition = 2 ORDER BY offset")
-    assert [Record(*row[:4], decode_headers(row[4])) for row in stored] == records
+    assert [Record(a, b, c, d, decode_headers(e)) for a, b, c, d, e in stored] == records
     assert await log.position(TOPIC, 2) == 12
     assert log.high_water() == {(TOPIC, 2): 12}
 
