@@ -81,14 +81,15 @@ class Journal:
         self.source = source_of(world.instance, topic, partition)
         self._busy = False
 
-    async def claim(self, now: Instant, generation: int = 0) -> None:
-        """Write the claim: from then on nothing that a former writer has in flight can count.
+    async def claim(self, now: Instant, generation: int = 0) -> Claimed:
+        """Write the claim: from then on nothing that a former writer has in flight can count. Returns its event.
 
         Raises:
             Lost: somebody has written since the journal was folded.
         """
         claim = Claimed(recorded_at=now, member=self._world.member, generation=generation)
         self.claimed_at = await self.commit([encode(claim)])
+        return claim
 
     async def commit(self, encoded: Sequence[Encoded], position: bytes = b"") -> int:
         """Append `encoded` as one batch; `position` goes on its last record. Returns the offset of the first, once

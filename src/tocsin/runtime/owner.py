@@ -137,7 +137,8 @@ class Owner:
             place = self.positions.next(source), self.positions.fingerprint(source)
             await check_source(self.world, topic.name, self.partition, *place)
         self.journal = Journal(self.world, self.stage.journal.name, self.partition, end)
-        await self.journal.claim(self._now())
+        # Evolved like every record of the journal: whoever folds it later sees the claim, too.
+        self.stage.evolve(self.state, await self.journal.claim(self._now()))
         if self.effects:
             self.effects.resume(self.stage.effects(self.state))
 
@@ -319,7 +320,9 @@ class Owner:
         self.positions.set(SETTINGS_SOURCE, self._rules_place)
         records = self._pending.records()
         if not records:
-            records = [encode(Positioned(recorded_at=self._now(), rules_version=self._rules.version))]
+            positioned = Positioned(recorded_at=self._now(), rules_version=self._rules.version)
+            self.stage.evolve(self.state, positioned)
+            records = [encode(positioned)]
         position = self.positions.changes() if self.positions.changed else None
         await self.journal.commit(records, encode_position(position) if position else b"")
         self.positions.settled()

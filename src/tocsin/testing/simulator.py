@@ -32,10 +32,23 @@ __all__ = ["Simulation", "export", "simulate"]
 
 START: Final = datetime(2026, 11, 21, 23, 40, tzinfo=UTC)
 """Twenty minutes before midnight: the numbers of a day begin anew in the middle of each life."""
-TURNS: Final = 60 ALERTS_A_TURN: Final = 6 SERVICES: Final = ("shop", "search", "billing", "login") HOSTS: Final = 5
-SEVERITIES: Final = ("critical", "warning", "info", "page") VERBS: Final = ("acknowledge", "investigate", "mitigate",
-"resolve", "close", "reopen", "note", "assign", "nonsense") POISON: Final = (b"", b"{", b"[]", b"null", b'{"alerts":
-3}', b"\xff\xfe", b'{"title": 7}', b'[{"title": "x", "sevrity": 1}]') FAULTS: Final = tuple(Fault)
+TURNS: Final = 60
+ALERTS_A_TURN: Final = 6
+SERVICES: Final = ("shop", "search", "billing", "login")
+HOSTS: Final = 5
+SEVERITIES: Final = ("critical", "warning", "info", "page")
+VERBS: Final = ("acknowledge", "investigate", "mitigate", "resolve", "close", "reopen", "note", "assign", "nonsense")
+POISON: Final = (
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'{"alerts": 3}',
+    b"\xff\xfe",
+    b'{"title": 7}',
+    b'[{"title": "x", "sevrity": 1}]',
+)
+FAULTS: Final = tuple(Fault)
 
 
 class Receiver:
@@ -122,9 +135,11 @@ class Simulation:
         self._commands: list[bytes] = []
 
     def _rules(self) -> Rules:
-        hold = {Severity.MEDIUM: timedelta(seconds=30)} if self.random.random() < 0.3 else {} notify =
-        NotifyRules(catch_all=self.random.choice((("console",), ("console", "pager"), ("nowhere",))), hold=hold) return
-        Rules(notify=notify, people=Directory(teams={"everyone": Team(contacts={"email": ("a@example.org",)})}))
+        hold = {Severity.MEDIUM: timedelta(seconds=30)} if self.random.random() < 0.3 else {}
+        routes = (("console",), ("console", "pager"), ("nowhere",))
+        notify = NotifyRules(catch_all=self.random.choice(routes), hold=hold)
+        everyone = Team(contacts={"email": ("a@example.org",)})
+        return Rules(notify=notify, people=Directory(teams={"everyone": everyone}))
 
     async def run(self) -> Checked:
         """Live, end in order, and be checked."""
@@ -337,5 +352,3 @@ def simulate(seed: int) -> Checked:
         return await Simulation(seed).run()
 
     return asyncio.run(life())
-
-
