@@ -21,7 +21,7 @@ INCIDENTS: Final = "incidents.events.v1"
 EVENTS: Final[dict[str, ev.Event]] = {
     event.TYPE: event
     for event in (
-        *incident.incident_events(),
+        *incident.INCIDENT_EVENTS,
         *incident.answers(),
         *outcome.journal_events(),
         *outcome.escalations(),
