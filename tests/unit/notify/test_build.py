@@ -7,7 +7,8 @@ import pytest
 
 from tocsin.notify.channels.build import TYPES, build
 from tocsin.notify.channels.options import OPTIONS, BadChannels
-from tocsin.settings import Secret
+from tocsin.settings import Secret, tree
+from tocsin.settings.part import Part
 
 HOOK = {"type": "webhook", "url": "https://a.example/hook"}
 MAIL = {"type": "email", "host": "smtp.a.example", "from": "tocsin <tocsin@a.example>"}
@@ -77,3 +78,10 @@ def test_every_option_says_what_it_is() -> None:
     for options in OPTIONS.values():
         for option in options.values():
             assert option.help.endswith(".")
+
+
+@pytest.mark.parametrize("part", [tree.ConsoleChannel, tree.WebhookChannel, tree.EmailChannel])
+def test_the_settings_offer_exactly_the_options_that_are_built(part: type[Part]) -> None:
+    kind = str(part.model_fields["type"].annotation).split("'")[1]
+    words = {f"{word}_seconds" if word == "timeout" else word for word in part.words()}
+    assert words - {"type"} == set(OPTIONS[kind])
