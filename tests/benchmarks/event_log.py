@@ -1,6 +1,6 @@
 """Event log: rows/s appended and events/s rebuilt, beside the limit of the machine in the same run. Prints JSON.
 
-Peers: a raw insert of the same rows (chained, no views, one transaction a batch), and a raw scan that decodes every event.
+Peers: a raw insert of the same rows (chained, no views, one transaction a batch); a raw scan that decodes every event.
 Checked in the run: the chain is whole, and a rebuild gives the same digest.
 
     python tests/benchmarks/event_log.py [--events 50000] [--runs 3]
@@ -22,14 +22,13 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from unit.persist.rig import Place, random_journals  # noqa: E402 the tests' own directory is not installed
-
-from tocsin.persist.chain import GENESIS, encode_headers, link, verify  # noqa: E402
-from tocsin.persist.rebuild import rebuild  # noqa: E402
-from tocsin.persist.schema import LOG  # noqa: E402
-from tocsin.persist.sqlite import EventLog  # noqa: E402
-from tocsin.wire.events import decode_value, type_of  # noqa: E402
-from tocsin.wire.record import Record  # noqa: E402
+from tocsin.persist.chain import GENESIS, encode_headers, link, verify
+from tocsin.persist.rebuild import rebuild
+from tocsin.persist.schema import LOG
+from tocsin.persist.sqlite import EventLog
+from tocsin.wire.events import decode_value, type_of
+from tocsin.wire.record import Record
+from unit.persist.rig import Place, random_journals
 
 BATCH = 1000
 Journals = dict[Place, list[Record]]
