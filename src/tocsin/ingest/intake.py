@@ -91,14 +91,11 @@ def take(
     found = wanted or detected(original)
     check_size(len(body), large=found.CUTS)
     document = found.prepared(original, seed)
-    group = found.group_of(document)
     items = found.read(document, Context(received_at=received_at, seed=seed))
     errors = {place: item for place, item in enumerate(items) if isinstance(item, Reject)}
-    keys = {
-        place: group_key(group) if group else source_key(item)
-        for place, item in enumerate(items)
-        if not isinstance(item, Reject)
-    }
+    group = found.group_of(document)
+    common = None if group is None else group_key(group)
+    keys = {place: common or source_key(item) for place, item in enumerate(items) if not isinstance(item, Reject)}
     whole = documents.without_mark(body) if document is original and not errors else None
     records: list[IntakeRecord] = []
     for key, places in _by_partition(keys, partitions):

@@ -4,7 +4,7 @@ Whatever the bytes are, they become rows, or a reject of one item, or a reject o
 records are not touched by it. `index` is the place in the raw record before any filtering. Order is kept per partition.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import orjson
@@ -24,6 +24,8 @@ from tocsin.wire.normalized import encode_batches
 
 FORMAT_HEADER: Final = "tocsin_format"
 """Names the format of a raw record; without it, or with a name that is not known, the fields tell."""
+ITEM_REJECTS_MAX: Final = 100
+"""Wrong items of one record that are rejected one by one; each repeats the envelope. The rest is one reject."""
 MESSAGE_MAX: Final = 300
 """Characters of a reject's message."""
 
@@ -96,12 +98,16 @@ class _Mapping:
             seed=f"{record.topic}/{record.partition}/{record.incarnation}/{record.offset}",
         )
         items = format.read(document, context)
+        wrong: dict[int, Reject] = {}
         for index, item in enumerate(items):
             if isinstance(item, Reject):
-                value = record.value if len(items) == 1 else _alone(format, document, index)
-                rejected.append(_rejected(record, item, value, index))
+                wrong[index] = item
             else:
                 rows.append(sighting(item, record, index, self._rules))
+        if len(items) == 1 and wrong:
+            rejected.append(_rejected(record, wrong[0], record.value, 0))
+        elif wrong:
+            rejected += _rejected_items(record, format, format.prepared(document, context.seed), wrong)
         self._received[format.NAME] = self._received.get(format.NAME, 0) + len(items)
 
     def _partitions_of(self, key: str) -> Sequence[int]:
@@ -113,9 +119,18 @@ class _Mapping:
         return (partition,)
 
 
-def _alone(format: Format, document: object, index: int) -> bytes:
-    """The document with the wrong item only, so that it can be corrected and requeued without its neighbours."""
-    return orjson.dumps(format.rebuilt(document, [format.items(document)[index]]))
+def _rejected_items(
+    record: RawRecord, format: Format, document: object, wrong: dict[int, Reject]
+) -> Iterator[Rejected]:
+    """Each wrong item in a document of its own, to be corrected and requeued without its neighbours."""
+    items = format.items(document)
+    places = list(wrong)
+    for index in places[:ITEM_REJECTS_MAX]:
+        yield _rejected(record, wrong[index], orjson.dumps(format.rebuilt(document, [items[index]])), index)
+    if rest := places[ITEM_REJECTS_MAX:]:
+        first = wrong[rest[0]]
+        reject = Reject(first.word, f"{len(rest)} more wrong items; the first: {first}")
+        yield _rejected(record, reject, orjson.dumps(format.rebuilt(document, [items[place] for place in rest])), None)
 
 
 def _rejected(record: RawRecord, reject: Reject, value: bytes, index: int | None) -> Rejected:

@@ -95,6 +95,11 @@ def test_group_labels_in_any_order_are_one_key() -> None:
     assert len(keys) == 1
 
 
+def test_a_webhook_without_group_labels_is_one_group_too() -> None:
+    alerts = [webhook_alert(labels=labels(service=service)) for service in ("a", "b")]
+    assert partitions_of(taken(webhook(*alerts, groupLabels={}), partitions=None)) == [("group:", (0, 1))]
+
+
 def test_a_list_is_partitioned_by_its_alerts_so_that_firing_and_resolved_keep_their_order() -> None:
     items = [api_v2_alert(labels=labels(service=service)) for service in ("a", "b", "a", "c")]
     apart = taken(items, partitions=None)

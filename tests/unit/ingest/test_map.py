@@ -138,6 +138,25 @@ def test_a_rejected_item_can_be_corrected_and_mapped_without_its_neighbours() ->
     assert row.fingerprint == rows(result)[0].fingerprint
 
 
+@pytest.mark.parametrize(
+    ("count", "apart", "together"), [(99, 99, 0), (100, 100, 0), (101, 100, 1), (5_000, 100, 4_900)]
+)
+def test_so_many_wrong_items_are_rejected_one_by_one(count: int, apart: int, together: int) -> None:
+    """Each repeats the envelope, so a record of nothing but wrong items would grow without bound."""
+    items = [{"number": number} for number in range(count)]
+    value = orjson.dumps(webhook(webhook_alert(), *items, commonAnnotations={"a": "x" * 100_000}))
+    result = mapped(raw(value))
+    assert [row.index for row in rows(result)] == [0]
+    assert [reject.index for reject in result.rejected[:apart]] == list(range(1, apart + 1))
+    found = [item for reject in result.rejected for item in orjson.loads(reject.value)["alerts"]]
+    assert found == items
+    assert sum(len(reject.value) for reject in result.rejected) < 10 * len(value)
+    if together:
+        rest = result.rejected[-1]
+        assert (rest.index, rest.word) == (None, "no_labels")
+        assert rest.message.startswith(f"{together} more wrong items; the first: alerts[101].labels: at least one")
+
+
 def test_the_only_item_is_rejected_with_the_original_bytes_and_headers() -> None:
     value = b' { "title" : 3 } '
     (reject,) = mapped(raw(value, 5, "native")).rejected

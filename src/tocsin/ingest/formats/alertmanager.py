@@ -73,8 +73,8 @@ def shrunk(item: Any, bytes_max: int) -> Any:
 
 
 def group_of(document: Any) -> dict[str, str] | None:
-    """The labels that Alertmanager grouped by."""
-    return texts_of(document, "groupLabels") or None
+    """The labels that Alertmanager grouped by; none are a group too."""
+    return texts_of(document, "groupLabels")
 
 
 def read(document: Any, context: Context) -> list[Item]:
@@ -84,7 +84,7 @@ def read(document: Any, context: Context) -> list[Item]:
         Reject: the whole is no webhook.
     """
     alerts = items(document)
-    group_labels = group_of(document)
+    group_labels = group_of(document) or None
     source = "grafana" if document.get("version") == "1" else NAME
     overall = document.get("status")
     found: list[Item] = []
