@@ -13,6 +13,7 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -191,7 +192,8 @@ class EventLog:
     def _undo(self) -> None:
         self._views.forget()
         if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # what led here is what the caller has to know
+                self._connection.execute("ROLLBACK")
 
     def _rows(
         self, topic: str, partition: int, records: Sequence[Record], old: _End

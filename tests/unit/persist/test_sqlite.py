@@ -272,6 +272,22 @@ async def test_a_locked_database_is_a_retry(log: EventLog, path: Path) -> None:
     assert verify(path).rows == 5
 
 
+async def test_a_full_disk_is_a_retry_that_loses_nothing(log: EventLog, path: Path) -> None:
+    records = story()
+    await log.append(TOPIC, 0, records[:2], 2)
+    before = digest(path)
+    (pages,) = log._connection.execute("PRAGMA page_count").fetchone()
+    log._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own way to run out of room
+    large = [Record(offset, 0, None, bytes(20_000)) for offset in range(2, 6)]
+    with pytest.raises(Retry, match="full"):
+        await log.append(TOPIC, 0, large, 6)
+    assert digest(path) == before
+    log._connection.execute("PRAGMA max_page_count = 100000")
+    await log.append(TOPIC, 0, records, 5)
+    assert verify(path).rows == 5
+    assert log.queries.totals()["events_not_understood"] == 0
+
+
 async def test_who_waits_for_an_outcome_gets_it_with_the_append(log: EventLog) -> None:
     waiting = [asyncio.ensure_future(log.wait_outcome("cmd-1", 30)) for _ in range(2)]
     other = asyncio.ensure_future(log.wait_outcome("cmd-2", 0))
