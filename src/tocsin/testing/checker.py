@@ -8,51 +8,34 @@ acknowledgement was read.
 """
 
 import json
-from base64 import b64decode
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-__all__ = ["Checked", "Line", "check", "read_line"]
+from tocsin.testing.checker_sends import deliveries, pages, timers
+from tocsin.testing.lines import (
+    COMMANDS,
+    ESCALATIONS,
+    INCIDENTS,
+    JOURNALS,
+    NOTIFICATIONS,
+    RAW,
+    REJECTED,
+    Line,
+    instant,
+    read_line,
+)
 
-RAW, REJECTED = "alerts.raw.v1", "alerts.rejected.v1"
-INCIDENTS, ESCALATIONS, NOTIFICATIONS = "incidents.events.v1", "escalations.events.v1", "notifications.events.v1"
-JOURNALS = ("settings.events.v1", INCIDENTS, ESCALATIONS, NOTIFICATIONS)
+__all__ = ["Checked", "check"]
+
 READS = {
     INCIDENTS: ("alerts.normalized.v1", "incidents.commands.v1"),
     ESCALATIONS: (INCIDENTS,),
     NOTIFICATIONS: (INCIDENTS, ESCALATIONS),
 }
-FINAL = ("delivered", "gave_up", "withdrawn", "suppressed")
-
 Place = tuple[str, int]
-
-
-class Line(NamedTuple):
-    """One record."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    headers: dict[str, str]
-    value: Any
-    """Decoded JSON; None when it is none."""
-
-    @property
-    def counts(self) -> bool:
-        sequence = self.headers.get("ce_sequence", "")
-        return self.topic not in JOURNALS or (sequence.isdigit() and int(sequence) == self.offset)
-
-    @property
-    def type(self) -> str:
-        return self.headers.get("ce_type", "").removeprefix("tocsin.").removesuffix(".v1")
-
-    @property
-    def where(self) -> str:
-        return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 class Checked(NamedTuple):
@@ -60,22 +43,6 @@ class Checked(NamedTuple):
 
     problems: list[str]
     counts: dict[str, int]
-
-
-def read_line(line: Mapping[str, Any]) -> Line:
-    """A line of `topics export` as it is used here."""
-    text = line.get("value")
-    if text is None and line.get("value_base64") is not None:
-        text = b64decode(line["value_base64"]).decode("utf-8", "replace")
-    try:
-        value = json.loads(text) if text is not None else None
-    except ValueError:
-        value = None
-    headers = line.get("headers") or {}
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return Line(
-        line["topic"], line["partition"], line["offset"], line.get("timestamp", 0), dict(reversed(list(pairs))), value
-    )
 
 
 def check(
@@ -103,10 +70,11 @@ def check(
         *_identities(events),
         *_incidents(events),
         *_alerts(by_place, events, settled),
+        *_commands(by_place, events, settled),
         *_positions(by_place, settled),
-        *_timers(events),
-        *_deliveries(events, sends),
-        *_pages(events),
+        *timers(events),
+        *deliveries(events, sends),
+        *pages(events),
         *(_rows(events, event_log) if event_log is not None else ()),
     ]
     counts = Counter(line.type for line in events)
@@ -114,10 +82,6 @@ def check(
     counts["alerts"] = len(_accepted(by_place))
     counts["sends"] = len(sends or ())
     return Checked(problems, dict(counts))
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 # ---- the log itself -------------------------------------------------------------------------------------------------
@@ -140,8 +104,8 @@ def _identities(events: Sequence[Line]) -> Iterator[str]:
         if key in seen:
             yield f"{line.where} has the id {key[1]} of {seen[key]}"
         seen[key] = line.where
-        at = _instant(line.value["recorded_at"])
-        if at != _instant(line.headers["ce_time"]):
+        at = instant(line.value["recorded_at"])
+        if at != instant(line.headers["ce_time"]):
             yield f"{line.where}: ce_time is not recorded_at"
         place = (line.topic, line.partition)
         if place in last and at < last[place]:
@@ -296,103 +260,31 @@ def _alerts(by_place: Mapping[Place, list[Line]], events: Sequence[Line], settle
                 yield f"{name}: {given[name]} {word} were accepted, {counted[name]} were counted"
 
 
-# ---- time and deliveries --------------------------------------------------------------------------------------------
+# ---- commands -------------------------------------------------------------------------------------------------------
 
 
-def _timers(events: Sequence[Line]) -> Iterator[str]:
-    """Nothing fires before it is due, and no step twice."""
-    fired: set[tuple[Any, ...]] = set()
+def _commands(by_place: Mapping[Place, list[Line]], events: Sequence[Line], settled: bool) -> Iterator[str]:
+    """Every command has one outcome, in the partition of the incident that it named."""
+    outcomes: dict[str, Line] = {}
+    home: dict[str, int] = {}
     for line in events:
-        event, now = line.value, _instant(line.value["recorded_at"])
-        due = [event["step"]["due_at"]] if line.type == "escalation.fired" else []
-        due += [event["target_due_at"]] if line.type == "sla.breached" else []
-        kind, _, rest = event.get("cause", "").partition(":")
-        if kind == "deadline":
-            due.append(rest.partition(":")[2])
-        for text in due:
-            if now < _instant(text):
-                yield f"{line.where} was recorded at {event['recorded_at']}, due at {text}"
-        if line.type == "escalation.fired":
-            step = event["step"]
-            key = (event["incident_id"], step["level"], step["escalate_to"], step["due_at"], step.get("repeat", 0))
-            if key in fired:
-                yield f"{line.where}: the step {key} has fired before"
-            fired.add(key)
-
-
-def _deliveries(events: Sequence[Line], sends: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
-    """The ledger is sound; what was sent had been attempted; doubled sends say so."""
-    stories: dict[str, list[Line]] = defaultdict(list)
-    for line in events:
-        if line.type.startswith("delivery."):
-            stories[line.value["delivery_id"]].append(line)
-    attempts: set[tuple[str, int]] = set()
-    causes: dict[tuple[Any, ...], str] = {}
-    for name, story in stories.items():
-        yield from _story(name, story, attempts)
-        first = story[0].value
-        message = (first.get("cause"), first.get("step"), first["channel"], first.get("recipient"))
-        if message in causes:
-            yield f"{name} and {causes[message]} are the same message: {message}"
-        causes[message] = name
-    if sends is None:
-        return
-    times: Counter[tuple[str, int]] = Counter()
-    for send in sends:
-        key = (str(send["delivery_id"]), int(send["attempt"]))
-        times[key] += 1
-        if key not in attempts:
-            yield f"{key} was sent and never recorded as attempted"
-        if times[key] > 1 and not send["possible_duplicate"]:
-            yield f"{key} was sent {times[key]} times, and this one does not say so"
-    for name, story in stories.items():
-        delivered = [line for line in story if line.type == "delivery.delivered"]
-        if delivered and not times[name, delivered[0].value["attempt"]]:
-            yield f"{name} is recorded as delivered and nobody got it"
-
-
-def _story(name: str, story: Sequence[Line], attempts: set[tuple[str, int]]) -> Iterator[str]:
-    state, attempt, due = "", 0, ""
-    after = {"": ("planned",), "planned": ("attempted", *FINAL), "failed": ("attempted", *FINAL)}
-    for n, line in enumerate(story, 1):
-        event, word = line.value, line.type.removeprefix("delivery.")
-        if event["n"] != n:
-            yield f"{line.where}: {name} has step {event['n']} after {n - 1}"
-        if word not in after.get(state, ("failed", *FINAL) if state == "attempted" else ()):
-            yield f"{line.where}: {name} is {word} after {state or 'nothing'}"
-        if word == "attempted":
-            attempt += 1
-            attempts.add((name, event["attempt"]))
-            if event["attempt"] != attempt:
-                yield f"{line.where}: {name} has attempt {event['attempt']} after {attempt - 1}"
-            if _instant(event["recorded_at"]) < _instant(due):
-                yield f"{line.where}: {name} was attempted before {due}"
-        due = event.get("send_due_at") or event.get("next_attempt_at") or due
-        state = word
-
-
-def _pages(events: Sequence[Line]) -> Iterator[str]:
-    """No page is attempted once notify's position covers an acknowledgement (or the end) of its incident."""
-    answers: dict[tuple[int, str], list[tuple[int, bool]]] = defaultdict(list)
-    for line in events:
-        if line.topic == INCIDENTS and line.type.startswith("incident."):
-            header = line.value["header"]
-            answered = bool(header.get("acknowledged_at")) or header["status"] in ("resolved", "closed")
-            answers[line.partition, line.value["incident_id"]].append((line.offset, answered))
-    read: dict[int, int] = defaultdict(int)
-    paging: dict[str, str] = {}
-    for line in events:
-        if line.topic != NOTIFICATIONS:
+        if line.topic != INCIDENTS:
             continue
-        event = line.value
-        if line.type == "delivery.planned":
-            step = event["step"]
-            if step.startswith("escalation.") or step == "incident.opened":
-                paging[event["delivery_id"]] = event["incident_id"]
-        elif line.type == "delivery.attempted" and event["delivery_id"] in paging:
-            incident = paging[event["delivery_id"]]
-            seen = [answer for at, answer in answers[line.partition, incident] if at < read[line.partition]]
-            if seen and seen[-1]:
-                yield f"{line.where}: {event['delivery_id']} pages for {incident}, which was answered before"
-        position = json.loads(line.headers.get("tocsin_position", "{}")).get("sources", {})
-        read[line.partition] = position.get(f"{INCIDENTS}/{line.partition}", [read[line.partition]])[0]
+        if line.type.startswith("command."):
+            name = line.value["command_id"]
+            if name in outcomes:
+                yield f"{line.where}: {name} has its outcome at {outcomes[name].where}"
+            outcomes[name] = line
+        elif line.type == "incident.opened":
+            header = line.value["header"]
+            home[header["id"]] = home[header["number"]] = line.partition
+    for (topic, _), lines in by_place.items():
+        for line in lines if topic == COMMANDS else ():
+            if not isinstance(line.value, dict) or not isinstance(line.value.get("command_id"), str):
+                continue
+            outcome = outcomes.get(line.value["command_id"])
+            if outcome is None:
+                if settled:
+                    yield f"{line.where} has no outcome"
+            elif home.get(line.value.get("incident", ""), outcome.partition) != outcome.partition:
+                yield f"{line.where} was decided in partition {outcome.partition}, its incident lives elsewhere"

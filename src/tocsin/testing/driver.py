@@ -63,7 +63,7 @@ class Driver:
         self.random = Random(seed)
         self.metrics = Metrics()
         self.groups: list[Group] = []
-        self._ingest: list[IngestRunner] = []
+        self.ingest: list[IngestRunner] = []
         self._sink = sink
         self._sink_runner: SinkRunner | None = None
         self._feed: SettingsFeed | None = None
@@ -91,8 +91,8 @@ class Driver:
         for group in groups:
             await group.load()
         mapper = topology.mapper(self.partitions, self._stream)
-        self._ingest = [IngestRunner(mapper, world, feed, p) for p in range(self.broker.partitions(RAW.name))]
-        for runner in self._ingest:
+        self.ingest = [IngestRunner(mapper, world, feed, p) for p in range(self.broker.partitions(RAW.name))]
+        for runner in self.ingest:
             await runner.load()
         if self._sink is not None:
             self._sink_runner = SinkRunner(self._sink, world, EVENT_TOPICS)
@@ -110,7 +110,7 @@ class Driver:
         """Give every runner one turn, in the order of the stream. False when none had anything to do."""
         assert self._feed is not None, "start first"
         busy = await self._feed.refresh()
-        for runner in self._ingest:
+        for runner in self.ingest:
             busy |= await runner.step()
         for group in self.groups:
             busy |= await group.step()
@@ -154,7 +154,7 @@ class Driver:
         """The process is gone in the middle of whatever it did: nothing is flushed, running sends are cut off."""
         for group in self.groups:
             group.drop()
-        self.groups, self._ingest, self._sink_runner, self._feed = [], [], None, None
+        self.groups, self.ingest, self._sink_runner, self._feed = [], [], None, None
         await asyncio.sleep(0)
 
     async def release(self) -> None:

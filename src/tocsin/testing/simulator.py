@@ -85,6 +85,22 @@ class Receiver:
     async def close(self) -> None: ...
 
 
+class StallingBroker(MemoryBroker):
+    """Calls take time: others get their turns before and after an append takes effect."""
+
+    random: Random
+
+    async def append(self, topic: str, partition: int, drafts: Sequence[Draft], expected: int | None = None) -> int:
+        await self._stall()
+        first = await super().append(topic, partition, drafts, expected)
+        await self._stall()
+        return first
+
+    async def _stall(self) -> None:
+        for _ in range(self.random.choice((0, 0, 0, 1, 3))):
+            await asyncio.sleep(0)
+
+
 class Ledger:
     """A sink with its position in the same transaction, down now and then."""
 
@@ -112,7 +128,8 @@ class Simulation:
         self.random = Random(seed)
         self.partitions = self.random.choice((1, 1, 2, 4))
         self.clock = VirtualClock(START)
-        self.broker = MemoryBroker(self.clock, self.partitions, kafka_like=self.random.random() < 0.5)
+        self.broker = StallingBroker(self.clock, self.partitions, kafka_like=self.random.random() < 0.5)
+        self.broker.random = self.random
         self.receivers = {
             name: Receiver(name, self.random, self.clock, self.random.choice((1, 3, 50)))
             for name in ("console", "pager")
@@ -132,7 +149,8 @@ class Simulation:
         self._fault_rate = self.random.choice((0.0, 0.002, 0.01, 0.05))
         self._kept_back: list[dict[str, Any]] = []
         self._known: list[dict[str, Any]] = []
-        self._commands: list[bytes] = []
+        self._commands: list[tuple[bytes, int | None]] = []
+        """With the partition that has to see it again; None = any."""
 
     def _rules(self) -> Rules:
         hold = {Severity.MEDIUM: timedelta(seconds=30)} if self.random.random() < 0.3 else {}
@@ -237,7 +255,8 @@ class Simulation:
         if luck < 0.1:
             value = b'{"verb": 1}'
         elif luck < 0.25 and self._commands:
-            value = self.random.choice(self._commands)
+            value, home = self.random.choice(self._commands)
+            partition = partition if home is None else home
         else:
             seen = [
                 record.value
@@ -256,9 +275,9 @@ class Simulation:
             if self.random.random() < 0.1:
                 command |= {"verb": "declare", "incident": "", "arguments": {"title": "somebody called"}}
             value = json.dumps(command).encode()
-            self._commands.append(value)
-        if self.random.random() < 0.2:
-            partition = self.random.randrange(self.partitions)
+            if self.random.random() < 0.2:
+                partition = self.random.randrange(self.partitions)
+            self._commands.append((value, None if command["incident"] else partition))
         await self._append(COMMANDS.name, partition, value)
 
     async def _append(self, topic: str, partition: int, value: bytes) -> None:
@@ -296,6 +315,10 @@ class Simulation:
             for effects in group.effects:
                 effects.drop()
         await self._survive(self.driver.start)
+        await self._publish([self._alert() for _ in range(3)])
+        await self._command()
+        for runner in self.driver.ingest:
+            await self._survive(runner.step)
         for group in old:
             try:
                 while await group.step():
@@ -310,8 +333,17 @@ class Simulation:
         if self.random.random() < 0.3:
             self.clock.advance(timedelta(minutes=self.random.choice((1, 11, 40))))
         await self._survive(self.driver.start)
+        if self.random.random() < 0.3:
+            # This one lives just long enough to apply what is there; ingest repeats itself in the life after it.
+            await self._survive(self._core_only)
+            await self._dies()
 
-    async def _survive(self, call: Callable[[], Awaitable[None]]) -> None:
+    async def _core_only(self) -> None:
+        for group in self.driver.groups:
+            while await group.step():
+                pass
+
+    async def _survive(self, call: Callable[[], Awaitable[object]]) -> None:
         """Call; a process that dies in it is followed by another one."""
         try:
             await call()
