@@ -1,0 +1,142 @@
+"""Every event of the log, past tense, one struct each. `TYPE` is the middle of its `ce_type`.
+
+A value is the struct as a flat JSON object without a type tag. `cause` names what brought it about (the place of a raw
+alert, a command id, `deadline:<kind>:<instant>`, an event id) and is also its `ce_causationid`.
+Instants that something waits for end in `_due_at`: a deadline is never computed from rules again.
+"""
+
+from typing import Final
+
+from tocsin.domain.events.command import CommandApplied, CommandEvent, CommandRejected, CommandUnchanged
+from tocsin.domain.events.delivery import (
+    DeliveryAttempted,
+    DeliveryDelivered,
+    DeliveryEvent,
+    DeliveryFailed,
+    DeliveryGaveUp,
+    DeliveryPlanned,
+    DeliverySuppressed,
+    DeliveryWithdrawn,
+)
+from tocsin.domain.events.escalation import (
+    EscalationEvent,
+    EscalationFired,
+    EscalationScheduled,
+    EscalationStep,
+    EscalationStopped,
+    SlaAtRisk,
+    SlaBreached,
+    SlaEvent,
+)
+from tocsin.domain.events.event import SYSTEM, Event
+from tocsin.domain.events.incident import (
+    Acknowledged,
+    AcknowledgementExpired,
+    AlertAttached,
+    AlertMoved,
+    AlertResolved,
+    AlertsLeft,
+    Assigned,
+    Closed,
+    IncidentEvent,
+    Investigating,
+    LateAmended,
+    Linked,
+    Merged,
+    Mitigated,
+    Noted,
+    Opened,
+    Reannounced,
+    Reopened,
+    Resolved,
+    Retired,
+    SeverityRaised,
+)
+from tocsin.domain.events.journal import Claimed, Followed, Positioned, Rebased, Tallied, Tally, Tombstoned
+from tocsin.domain.events.settings import SettingsPublished
+
+__all__ = [
+    "BY_TYPE",
+    "SYSTEM",
+    "Acknowledged",
+    "AcknowledgementExpired",
+    "AlertAttached",
+    "AlertMoved",
+    "AlertResolved",
+    "AlertsLeft",
+    "Assigned",
+    "Claimed",
+    "Closed",
+    "CommandApplied",
+    "CommandEvent",
+    "CommandRejected",
+    "CommandUnchanged",
+    "DeliveryAttempted",
+    "DeliveryDelivered",
+    "DeliveryEvent",
+    "DeliveryFailed",
+    "DeliveryGaveUp",
+    "DeliveryPlanned",
+    "DeliverySuppressed",
+    "DeliveryWithdrawn",
+    "EscalationEvent",
+    "EscalationFired",
+    "EscalationScheduled",
+    "EscalationStep",
+    "EscalationStopped",
+    "Event",
+    "Followed",
+    "IncidentEvent",
+    "Investigating",
+    "LateAmended",
+    "Linked",
+    "Merged",
+    "Mitigated",
+    "Noted",
+    "Opened",
+    "Positioned",
+    "Reannounced",
+    "Rebased",
+    "Reopened",
+    "Resolved",
+    "Retired",
+    "SettingsPublished",
+    "SeverityRaised",
+    "SlaAtRisk",
+    "SlaBreached",
+    "SlaEvent",
+    "Tallied",
+    "Tally",
+    "Tombstoned",
+    "event_id",
+    "subject_of",
+]
+
+
+def _leaves(kind: type[Event]) -> list[type[Event]]:
+    found = [kind] if kind.TYPE else []
+    for child in kind.__subclasses__():
+        found += _leaves(child)
+    return found
+
+
+BY_TYPE: Final[dict[str, type[Event]]] = {kind.TYPE: kind for kind in _leaves(Event)}
+"""Every event struct by its type."""
+
+
+def event_id(event: Event) -> str:
+    """The id of an event; empty for `journal.` and `settings.` events, whose id comes from their place in the log."""
+    if isinstance(event, IncidentEvent):
+        return f"{event.incident_id}.{event.version}"
+    if isinstance(event, CommandEvent):
+        return event.command_id
+    if isinstance(event, EscalationEvent):
+        return event.id
+    if isinstance(event, DeliveryEvent):
+        return f"{event.delivery_id}.{event.n}"
+    return ""
+
+
+def subject_of(event: Event) -> str:
+    """The incident an event is about, or empty."""
+    return getattr(event, "incident_id", "") if not isinstance(event, Followed) else ""

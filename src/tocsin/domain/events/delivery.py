@@ -1,0 +1,66 @@
+"""notifications.events.v1, `delivery.*`: the life of one message to one recipient."""
+
+from typing import Any
+
+import msgspec
+
+from tocsin.domain.events.event import Event
+from tocsin.domain.instant import Instant
+
+
+class DeliveryEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """One step in the life of one delivery. Event id = `<delivery id>.<n>`, n from 1 without gaps."""
+
+    delivery_id: str
+    n: int
+    incident_id: str
+    channel: str
+
+
+class DeliveryPlanned(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
+    TYPE = "delivery.planned"
+    step: str
+    """The incident event's type, or `escalation.<level>[.<repeat>]`."""
+    recipient: str
+    """`user:…`, `team:…` or `channel:<name>`."""
+    page: bool = False
+    """Urgent: goes before everything else in its channel's queue."""
+    contacts: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """Kind of address (`email`, …) to addresses; a channel takes its own kind, else its default."""
+    send_due_at: Instant
+    context: dict[str, Any]
+    """What a template may use: the event's type and reason, the header, what escalates next."""
+
+
+class DeliveryAttempted(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
+    TYPE = "delivery.attempted"
+    attempt: int
+
+
+class DeliveryDelivered(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
+    TYPE = "delivery.delivered"
+    attempt: int
+    receipt: str = ""
+    duration_seconds: float = 0.0
+    possible_duplicate: bool = False
+
+
+class DeliveryFailed(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
+    TYPE = "delivery.failed"
+    attempt: int
+    error: str
+    next_attempt_at: Instant
+
+
+class DeliveryGaveUp(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
+    TYPE = "delivery.gave_up"
+    attempt: int
+    error: str
+
+
+class DeliveryWithdrawn(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
+    TYPE = "delivery.withdrawn"
+
+
+class DeliverySuppressed(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
+    TYPE = "delivery.suppressed"

@@ -1,0 +1,68 @@
+"""Any journal, `journal.*`: event id = `<journal>.<partition>.<offset>`; no subject."""
+
+import msgspec
+
+from tocsin.domain.events.event import Event
+from tocsin.domain.instant import Instant
+
+
+class Claimed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The first commit of a new owner: whatever a former one still has in flight no longer fits."""
+
+    TYPE = "journal.claimed"
+    member: str
+    generation: int = 0
+
+
+class Positioned(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Nothing but a position: input was read and nothing had to be said."""
+
+    TYPE = "journal.positioned"
+
+
+class Rebased(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator's decision on a source that was trimmed or created anew."""
+
+    TYPE = "journal.rebased"
+
+
+class Tally(msgspec.Struct, array_like=True, frozen=True):
+    """Repeats of one member: how many, and the stretch of time they cover."""
+
+    alert_id: str
+    count: int
+    start: Instant
+    last: Instant
+    expires_at: Instant | None = None
+    resolved_at: Instant | None = None
+    """The latest resolve among them, when it was resolved already: an older sighting that is still on its way ends by
+    it.
+    """
+
+
+class Tallied(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Repeats since the last tally. The record is the sum; evolving it equals evolving the repeats one by one."""
+
+    TYPE = "journal.tallied"
+    tallies: tuple[Tally, ...]
+
+
+class Tombstoned(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A resolve came for something unknown: a sighting of that fingerprint received until `resolved_at` counts as
+    resolved.
+    """
+
+    TYPE = "journal.tombstoned"
+    fingerprint: str
+    resolved_at: Instant
+    forget_due_at: Instant
+
+
+class Followed(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Notify's memory of an incident: whether a page may still be planned for it."""
+
+    TYPE = "journal.followed"
+    incident_id: str
+    incident_version: int
+    answered: bool
+    gone: bool = False
