@@ -10,7 +10,7 @@ rules of PROTOCOL §1 and RECORDS §2 live here and nowhere else:
 It knows nothing of stages and states.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -63,6 +63,21 @@ class JournalReader:
             begin = records[0].offset
             raise SourceLost("source_trimmed", f"{topic}/{partition} begins at {begin}, {offset} was to be read")
         return Slice([record for record in records if counts(record.headers, record.offset)], records[-1].offset + 1)
+
+    async def whole(self, topic: str, partition: int) -> AsyncIterator[Slice]:
+        """The whole journal, slice by slice, up to where it ends when it is read.
+
+        Raises:
+            SourceLost: it has lost its beginning.
+        """
+        broker, name = self._world.broker, f"{topic}/{partition}"
+        begin = await self._world.patiently(f"read {name}", lambda: broker.begin(topic, partition))
+        if begin:
+            raise SourceLost("journal_trimmed", f"{name} begins at {begin} and there is no checkpoint before it")
+        offset = 0
+        while (found := await self.read(topic, partition, offset)).next > offset:
+            yield found
+            offset = found.next
 
 
 class Journal:

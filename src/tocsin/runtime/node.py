@@ -26,6 +26,7 @@ from tocsin.runtime.effects import Lanes
 from tocsin.runtime.group import Group
 from tocsin.runtime.ingest import IngestRunner
 from tocsin.runtime.journal import Lost
+from tocsin.runtime.lag import EVERY, SINK, measure
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
 from tocsin.runtime.rules import SettingsFeed
@@ -41,6 +42,8 @@ log: Final = logging.getLogger("tocsin.node")
 
 IDLE_MAX: Final = 30.0
 """Seconds a loop sleeps at most: the gauges of lag are set when it wakes."""
+EVENT_LOG_GRACE: Final = 2.0
+"""Seconds that the start waits for the event log. Without it the stream runs all the same, and says that it is not ready."""
 PUBLISH_ATTEMPTS: Final = 3
 """A client waits for the answer: better to say no soon than to hold its connection."""
 ORDER: Final = ("ingest", "core", "settings", "persist")
@@ -89,6 +92,7 @@ class Node:
         self._stream = stream
         self._stops = {names: asyncio.Event() for names in ORDER}
         self._sink: SinkRunner | None = None
+        self._mappers: list[IngestRunner] = []
         self._groups: dict[int, Group | None] = {}
         self._running = False
         self._supervisor = Supervisor()
@@ -124,7 +128,7 @@ class Node:
             problems.insert(0, "stopping")
         elif not self._running:
             problems.insert(0, "starting")
-        elif self._sink is not None and not self._sink.loaded:
+        elif self._sink is not None and not self._sink.loaded.is_set():
             problems.append("event log: not loaded yet")
         return Health(not problems, problems)
 
@@ -180,7 +184,10 @@ class Node:
         for partition in range(self.broker.partitions(RAW.name)):
             self._supervisor.start(f"ingest {partition}", self._ingest(partition))
         self._supervisor.start("settings", self._settings())
+        self._supervisor.start("settings gauges", self._gauges())
         self._running = True
+        if self._sink is not None:
+            await self._world.clock.wait(self._sink.loaded, EVENT_LOG_GRACE)
 
     async def stop(self, drain: float = 8.0) -> None:
         """Stop in the order of the stream: intake, ingest, the owners (results of running sends included), the
@@ -256,11 +263,25 @@ class Node:
                 group.drop()
                 raise
 
+    async def _gauges(self) -> None:
+        stop = self._stops["settings"]
+        while not await self._world.clock.wait(stop, EVERY):
+            readers = [(owner.stage.name, owner.places()) for g in self._groups.values() if g for owner in g.owners]
+            readers += [("ingest", runner.places()) for runner in self._mappers]
+            if self._sink is not None:
+                readers.append((SINK, self._sink.places()))
+            try:
+                for stage, places in readers:
+                    await measure(self._world, stage, places)
+            except Unavailable as error:
+                log.info("the gauges keep what they showed: %s", error)
+
     async def _ingest(self, partition: int) -> None:
         stop = self._stops["ingest"]
         runner = IngestRunner(topology.mapper(self.partitions, self._stream), self._world, self._feed, partition)
         try:
             await runner.load()
+            self._mappers.append(runner)
             while not stop.is_set():
                 if not await runner.step():
                     await self._rest(runner.places(), IDLE_MAX, stop)

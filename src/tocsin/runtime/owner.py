@@ -94,7 +94,7 @@ class Owner:
         self._gate = Gate(
             lambda: self._ends(stage.reads),
             self.next,
-            (lambda: ahead._ends((COMMANDS,))) if ahead else self._no_ends,
+            lambda: ahead._ends((COMMANDS,)) if ahead else self._ends(()),
             ahead.next if ahead else self.next,
         )
 
@@ -110,9 +110,6 @@ class Owner:
 
     async def _ends(self, topics: Sequence[Topic]) -> dict[str, int]:
         return {topic.name: await self._end(topic.name) for topic in topics}
-
-    async def _no_ends(self) -> dict[str, int]:
-        return {}
 
     async def _end(self, topic: str) -> int:
         broker = self.world.broker
@@ -144,18 +141,11 @@ class Owner:
 
     async def fold(self) -> int:
         """Make the state from the journal; returns where the journal ends. `load` does it, and checks of a state."""
-        topic, broker = self.stage.journal.name, self.world.broker
-        name = f"{topic}/{self.partition}"
-        begin = await self.world.patiently(f"read {name}", lambda: broker.begin(topic, self.partition))
-        if begin:
-            raise SourceLost("journal_trimmed", f"{name} begins at {begin} and there is no checkpoint before it")
-        reader = JournalReader(self.world)
-        records, end = await reader.read(topic, self.partition, 0)
-        while records or end > begin:
-            for record in records:
+        end = 0
+        async for part in JournalReader(self.world).whole(self.stage.journal.name, self.partition):
+            for record in part.records:
                 self._replay(record)
-            begin = end
-            records, end = await reader.read(topic, self.partition, begin)
+            end = part.next
         return end
 
     def _replay(self, record: Record) -> None:
@@ -334,8 +324,7 @@ class Owner:
     # ---- time --------------------------------------------------------------------------------------------------------
 
     async def tick(self) -> bool:
-        """Record results of effects, fire deadlines, fill lanes, flush what has waited long enough. True if it
-        did."""
+        """Record results of effects, fire deadlines, fill lanes, flush what has waited. True if there was anything."""
         self._adopt_rules()
         busy = False
         for result in self.effects.results() if self.effects else ():
@@ -399,8 +388,6 @@ class Owner:
         if (first := self._first()) is not None:
             wait = min(wait, (first - self._now()).total_seconds())
         return max(0.0, wait)
-
-    # ---- end ---------------------------------------------------------------------------------------------------------
 
     async def release(self) -> None:
         """Give the partition back: no new sends, results of the running ones, pending tallies and the position."""

@@ -5,6 +5,7 @@ position in the sink's transaction. A sink that is down is tried again for as lo
 it notices.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -31,7 +32,7 @@ class SinkRunner:
         self._next: dict[tuple[str, int], int] = {}
         self._topics = topics
         self._failures = 0
-        self.loaded = False
+        self.loaded = asyncio.Event()
 
     @property
     def behind(self) -> bool:
@@ -45,7 +46,7 @@ class SinkRunner:
             for partition in range(self._world.broker.partitions(topic.name)):
                 while not await self._load(topic.name, partition):
                     pass
-        self.loaded = True
+        self.loaded.set()
 
     async def _load(self, topic: str, partition: int) -> bool:
         part = f"event log {topic}/{partition}"
