@@ -46,12 +46,9 @@ def _tallied(state: State, event: ev.Tallied) -> None:
         if tally.resolved_at is not None:
             state.ended_nothing(member.fingerprint, tally.resolved_at)
         roster = state.rosters[member.incident_id]
-        reach = roster.reach
-        if reach is not None:
-            if reach.plain and len(member.spans) == 1 and member.start == start:
-                reach.end = max(reach.end, tally.last)
-            else:
-                roster.reach = None
+        unmoved = len(member.spans) == 1 and member.start == start
+        if roster.reach is not None and not (unmoved and roster.reach.take(member.start, member.last, new=False)):
+            roster.reach = None
 
 
 def _silence(state: State, event: ev.AlertResolved) -> None:

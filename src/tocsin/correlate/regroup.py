@@ -10,6 +10,7 @@ Only what may still change takes part: the sessions from the one that is open at
 
 from collections.abc import Iterator
 from operator import itemgetter
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,11 @@ from tocsin.domain.incident import Incident, Member
 from tocsin.domain.instant import EPOCH, Instant
 from tocsin.domain.lifecycle import UNFINISHED, Status
 from tocsin.domain.window import Piece, Session, canonical
+
+FINGERPRINTS_MAX: Final = 1000
+"""Named in a `merged` event, which moves every member whether it is named or not: 32 KB of its 256."""
+MOVED_MAX: Final = 2000
+"""Members in one `alert_moved`: ids and fingerprints of 60 bytes each stay within one event."""
 
 NEW = ""
 """Stands for the alert that is not attached yet, in place of a member's id."""
@@ -132,28 +138,35 @@ def _moves(pen: Pen, plan: Plan, where: Placement, partition_key: str) -> Iterat
             opened = _opened_for(pen, state.incidents[source_id], members, where, partition_key)
             target_id = plan.survivors[number] = opened.incident_id
             yield opened
-        fingerprints = tuple(sorted({member.fingerprint for member in members}))
-        source, target = state.incidents[source_id], state.incidents[target_id]
-        left = _counts(state, source_id, without=members)
-        quiet = left["firing"] == 0 and source.header.status in UNFINISHED
-        yield pen.change(
-            ev.AlertsLeft,
-            source,
-            "window_recut",
-            left,
-            moved_to=target_id,
-            fingerprints=fingerprints,
-            resolve_due_at=pen.now + where.rule.resolve_delay if quiet else None,
-        )
-        yield pen.change(
-            ev.AlertMoved,
-            target,
-            "window_recut",
-            _arrival(state, target, members),
-            moved_from=source_id,
-            alert_ids=tuple(member.alert_id for member in members),
-            fingerprints=fingerprints,
-        )
+        for start in range(0, len(members), MOVED_MAX):
+            yield from _move(pen, where, source_id, target_id, members[start : start + MOVED_MAX])
+
+
+def _move(pen: Pen, where: Placement, source_id: str, target_id: str, members: list[Member]) -> Iterator[ev.Event]:
+    """Both halves of a move: what leaves one incident and arrives at the other."""
+    state = pen.state
+    source, target = state.incidents[source_id], state.incidents[target_id]
+    fingerprints = tuple(sorted({member.fingerprint for member in members}))
+    left = _counts(state, source_id, without=members)
+    quiet = left["firing"] == 0 and source.header.status in UNFINISHED
+    yield pen.change(
+        ev.AlertsLeft,
+        source,
+        "window_recut",
+        left,
+        moved_to=target_id,
+        fingerprints=fingerprints,
+        resolve_due_at=pen.now + where.rule.resolve_delay if quiet else None,
+    )
+    yield pen.change(
+        ev.AlertMoved,
+        target,
+        "window_recut",
+        _arrival(state, target, members),
+        moved_from=source_id,
+        alert_ids=tuple(member.alert_id for member in members),
+        fingerprints=fingerprints,
+    )
 
 
 def _opened_for(pen: Pen, source: Incident, members: list[Member], where: Placement, partition_key: str) -> ev.Opened:
@@ -224,7 +237,7 @@ def _merge(pen: Pen, survivor: Incident, absorbed: Incident) -> Iterator[ev.Even
         "bridged",
         _arrival(pen.state, survivor, members),
         absorbed=absorbed.id,
-        fingerprints=tuple(sorted({member.fingerprint for member in members})),
+        fingerprints=tuple(sorted({member.fingerprint for member in members}))[:FINGERPRINTS_MAX],
     )
     retire_after = rule_named(absorbed.rule, pen.rules).retire_after
     yield pen.change(

@@ -38,8 +38,20 @@ class Reach(msgspec.Struct):
     latest: Instant
     """Start of the member that starts last."""
     gap: timedelta
-    plain: bool
-    """No member joined through the reopen window and none has detached pieces: may be lengthened in place."""
+    unbroken: bool
+    """No member joined through the reopen window: `begun` is the earliest start."""
+    loose: bool
+    """A member has pieces of its own beyond the first: what lengthens the session may touch them."""
+
+    def take(self, start: Instant, end: Instant, *, new: bool) -> bool:
+        """Lengthen in place by a member's first piece, if that gives what computing anew would; False if it may not."""
+        if self.loose or start < self.begun or start > self.end + self.gap:
+            return False
+        if new and not self.unbroken and start < self.latest:
+            return False
+        self.end = max(self.end, end)
+        self.latest = max(self.latest, start)
+        return True
 
 
 class Roster:
@@ -58,13 +70,10 @@ class Roster:
         _count(self.fingerprints, member.fingerprint, 1)
         if member.firing:
             _count(self.firing, member.fingerprint, 1)
-        reach = self.reach
-        if reach is not None:
-            if reach.plain and len(member.spans) == 1 and reach.begun <= member.start <= reach.end + reach.gap:
-                reach.end = max(reach.end, member.last)
-                reach.latest = max(reach.latest, member.start)
-            else:
-                self.reach = None
+        if self.reach is not None and (
+            len(member.spans) > 1 or not self.reach.take(member.start, member.last, new=True)
+        ):
+            self.reach = None
 
     def remove(self, member: Member) -> None:
         del self.members[member.alert_id]
@@ -106,20 +115,19 @@ def reach_of(members: Iterable[Member], gap: timedelta) -> Reach:
     ordered = sorted(members, key=lambda member: member.start)
     begun = ordered[0].start
     end = begun
-    plain = True
+    unbroken = True
     for member in ordered:
         if member.start > end + gap:
-            begun, plain = member.start, False
+            begun, unbroken = member.start, False
         end = max(end, member.spans[0].end)
     loose = [span for member in ordered for span in member.spans[1:]]
-    plain = plain and not loose
     touched = True
     while touched:
         touched = False
         for span in loose:
             if span.start <= end + gap and span.end > end:
                 end, touched = span.end, True
-    return Reach(begun, end, ordered[-1].start, gap, plain)
+    return Reach(begun, end, ordered[-1].start, gap, unbroken, bool(loose))
 
 
 class Group:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from tocsin.domain.alert import Episode, RawMark
 from tocsin.domain.rules import CorrelationRule, Rules
 from tocsin.testing.story import Desk, alert, at, types
+from tocsin.wire.events import encode
 
 
 def test_the_first_alert_of_a_group_opens_an_incident_and_says_why() -> None:
@@ -146,3 +147,21 @@ def test_the_finality_mark_follows_the_partition_that_is_behind_by_at_most_the_g
     assert desk.state.final_before() == at(-10)
     desk.stage.advanced(desk.state, RawMark("one", 2, 0, at(60)), "alerts.raw.v1/1")
     assert desk.state.final_before() == at(40)
+
+
+def test_a_merge_of_thousands_stays_within_one_event() -> None:
+    desk = Desk().read_all([alert("first", 0), *(alert(f"n{number}", 15 + number / 60_000) for number in range(9000))])
+    events = desk.read(alert("bridge", 16, started=8))
+    assert types(events)[1:] == ["incident.merged", "incident.closed"]
+    assert all(encode(event).size < 100_000 for event in events)
+    assert desk.incidents[0].header.alerts == 9002
+
+
+def test_a_recut_of_thousands_moves_them_in_several_events() -> None:
+    desk = Desk().read_all([alert("a", 0, raw=(1, 0)), alert("a", 1, started=0, status="resolved", raw=(0, 100))])
+    desk.read_all([alert(f"n{number}", 20 + number / 60_000, raw=(0, 200 + number)) for number in range(5000)])
+    assert len(desk.incidents) == 1  # within the reopen window
+    events = desk.read(alert("unresolved", 9.5, started=5, raw=(1, 1)))
+    assert types(events).count("incident.alert_moved") == 3
+    assert sorted(one.header.alerts for one in desk.incidents) == [2, 5000]
+    assert desk.replayed() == desk.state
