@@ -13,7 +13,7 @@ from tocsin.correlate.state import Roster, State
 from tocsin.domain import events as ev
 from tocsin.domain import ids
 from tocsin.domain.alert import AlertBody, AlertFacts, Sighting, event_time
-from tocsin.domain.header import SUMMARY_MAX, TITLE_MAX, IncidentHeader, cut_text
+from tocsin.domain.header import SUMMARY_MAX, TITLE_MAX, IncidentHeader, cut_text, fitted
 from tocsin.domain.incident import Incident
 from tocsin.domain.instant import Instant
 from tocsin.domain.lifecycle import Status
@@ -72,10 +72,11 @@ class Pen:
             "occurrences": incident.occurrences,
             **(header or {}),
         }
+        replaced = msgspec.structs.replace(incident.header, **after)
         return kind(
             incident_id=incident.id,
             version=incident.version + 1,
-            header=msgspec.structs.replace(incident.header, **after),
+            header=fitted(replaced) if "title" in after else replaced,
             **self.stamps(reason),
             **fields,
         )
@@ -156,6 +157,7 @@ class Pen:
         **fields: Any,
     ) -> ev.Opened:
         """The first event of an incident."""
+        header = fitted(header)
         return ev.Opened(
             incident_id=header.id,
             version=1,

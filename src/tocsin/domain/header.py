@@ -47,3 +47,13 @@ class IncidentHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 def cut_text(text: str, limit: int) -> str:
     """`text` with at most `limit` characters; a cut one ends with an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def fitted(header: IncidentHeader) -> IncidentHeader:
+    """`header` within `HEADER_BYTES_MAX`: texts of four-byte characters may take four times what their limits count.
+    The summary goes first, then links, then labels; what identifies the incident stays."""
+    for spare in ({}, {"summary": ""}, {"links": {}}, {"labels": {}}):
+        header = msgspec.structs.replace(header, **spare)
+        if len(msgspec.json.encode(header)) <= HEADER_BYTES_MAX:
+            break
+    return header
