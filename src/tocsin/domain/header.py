@@ -52,7 +52,8 @@ def cut_text(text: str, limit: int) -> str:
 def fitted(header: IncidentHeader) -> IncidentHeader:
     """`header` within `HEADER_BYTES_MAX`: texts of four-byte characters may take four times what their limits count.
     The summary goes first, then links, then labels; what identifies the incident stays."""
-    for spare in ({}, {"summary": ""}, {"links": {}}, {"labels": {}}):
+    spares: tuple[dict[str, object], ...] = ({}, {"summary": ""}, {"links": {}}, {"labels": {}})
+    for spare in spares:
         header = msgspec.structs.replace(header, **spare)
         if len(msgspec.json.encode(header)) <= HEADER_BYTES_MAX:
             break
