@@ -43,7 +43,7 @@ log: Final = logging.getLogger("tocsin.node")
 IDLE_MAX: Final = 30.0
 """Seconds a loop sleeps at most: the gauges of lag are set when it wakes."""
 EVENT_LOG_GRACE: Final = 2.0
-"""Seconds that the start waits for the event log. Without it the stream runs all the same, and says that it is not ready."""
+"""Seconds that the start waits for the event log. Without it the stream runs all the same, and is not ready."""
 PUBLISH_ATTEMPTS: Final = 3
 """A client waits for the answer: better to say no soon than to hold its connection."""
 ORDER: Final = ("ingest", "core", "settings", "persist")

@@ -12,7 +12,13 @@ from tocsin.testing.lines import INCIDENTS, NOTIFICATIONS, Line, instant
 
 __all__ = ["deliveries", "pages", "timers"]
 
-FINAL = ("delivered", "gave_up", "withdrawn", "suppressed")
+AFTER = {
+    "": ("planned",),
+    "planned": ("attempted", "withdrawn", "suppressed"),
+    "attempted": ("delivered", "failed", "gave_up"),
+    "failed": ("attempted", "withdrawn", "suppressed", "gave_up"),
+}
+"""What may follow a step of a delivery; what has no entry is final."""
 
 
 def timers(events: Sequence[Line]) -> Iterator[str]:
@@ -69,12 +75,11 @@ def deliveries(events: Sequence[Line], sends: Sequence[Mapping[str, Any]] | None
 
 def _story(name: str, story: Sequence[Line], attempts: set[tuple[str, int]]) -> Iterator[str]:
     state, attempt, due = "", 0, ""
-    after = {"": ("planned",), "planned": ("attempted", *FINAL), "failed": ("attempted", *FINAL)}
     for n, line in enumerate(story, 1):
         event, word = line.value, line.type.removeprefix("delivery.")
         if event["n"] != n:
             yield f"{line.where}: {name} has step {event['n']} after {n - 1}"
-        if word not in after.get(state, ("failed", *FINAL) if state == "attempted" else ()):
+        if word not in AFTER.get(state, ()):
             yield f"{line.where}: {name} is {word} after {state or 'nothing'}"
         if word == "attempted":
             attempt += 1

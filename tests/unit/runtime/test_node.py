@@ -67,7 +67,7 @@ class Desk:
 
     async def until(self, done: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
-            while not done():
+            while not done():  # noqa: ASYNC110 - conditions of all kinds, none of them an event
                 await asyncio.sleep(0.001)
 
 
