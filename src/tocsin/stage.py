@@ -1,7 +1,7 @@
-"""What a stage is: three protocols, and the inputs a decider gets. `runtime/` owns everything else once, for all stages.
+"""What a stage is: three protocols, and the inputs a decider gets. `runtime/` owns the rest once, for all stages.
 
-A stage does no I/O, reads no clock and draws no random number. Its state is the fold of its own journal: `evolve` over its
-events, `advanced` over the positions that commits carry. `decide` never changes the state.
+A stage does no I/O, reads no clock and draws no random number. Its state is the fold of its own journal: `evolve` over
+its events, `advanced` over the positions that commits carry. `decide` never changes the state.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,6 @@ from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.topics import Topic
 from tocsin.wire.record import Record
-
 
 State = TypeVar("State")
 

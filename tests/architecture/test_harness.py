@@ -50,9 +50,7 @@ def test_the_printed_seed_repeats_the_run(harness: pytest.Pytester, monkeypatch:
     harness.runpytest_subprocess("-s").stdout.fnmatch_lines([f"*drawn {printed[1]}*"])
 
 
-def test_a_given_seed_fixes_what_hypothesis_draws(
-    harness: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_given_seed_fixes_what_hypothesis_draws(harness: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.makepyfile(
         "from hypothesis import given, strategies as st\n"
         "@given(st.integers())\n"

@@ -19,9 +19,7 @@ MODULE_LINES_MAX = 400
 # "<path>" for a module, "<path>::<function>" for a function -> why it may be too long.
 EXCEPTIONS: Mapping[str, str] = {}
 
-ROOT = frozenset(
-    {"pyproject.toml", "README.md", "LICENSE", "docker-compose.yml", "src", "schemas", "deploy", "tests"}
-)
+ROOT = frozenset({"pyproject.toml", "README.md", "LICENSE", "docker-compose.yml", "src", "schemas", "deploy", "tests"})
 
 
 def functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, int]]:
@@ -67,9 +65,7 @@ def without_docstring(checkout: Path) -> list[str]:
 
 
 def strays(checkout: Path) -> list[str]:
-    return sorted(
-        path.name for path in checkout.iterdir() if path.name not in ROOT and not path.name.startswith(".")
-    )
+    return sorted(path.name for path in checkout.iterdir() if path.name not in ROOT and not path.name.startswith("."))
 
 
 def write(checkout: Path, where: str, text: str) -> None:
@@ -121,9 +117,7 @@ def test_an_exception_holds_while_it_is_needed_and_has_a_reason(tmp_path: Path) 
     assert problems_of_size(tmp_path, {"tests/a.py::f": "a table"}) == []
     assert problems_of_size(tmp_path, {"tests/a.py::f": " "}) == ["EXCEPTIONS: tests/a.py::f has no reason"]
     write(tmp_path, "tests/a.py", function_of(60))
-    assert problems_of_size(tmp_path, {"tests/a.py::f": "a table"}) == [
-        "EXCEPTIONS: tests/a.py::f is no longer needed"
-    ]
+    assert problems_of_size(tmp_path, {"tests/a.py::f": "a table"}) == ["EXCEPTIONS: tests/a.py::f is no longer needed"]
 
 
 def test_a_module_without_docstring_is_found(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import httpx
 
 @dataclass
 class Load:
-    """Alerts at a steady rate. `accepted` maps alert ids of 2xx answers to the label `n` of the alert; `unknown` has the
-    `n` of those whose answer never came: they may be in the log or not."""
+    """Alerts at a steady rate. `accepted` maps alert ids of 2xx answers to the label `n` of the alert; `unknown` has
+    the `n` of those whose answer never came: they may be in the log or not."""
 
     url: str
     rate: float

@@ -1,1 +1,1 @@
-"""How our records look in the log: event values and CloudEvents headers, normalized batches, commands, schemas. Pure."""
+"""How our records look in the log: event values, CloudEvents headers, normalized batches, commands, schemas. Pure."""

@@ -1,7 +1,7 @@
-"""Events as CloudEvents in Kafka binary mode: the value is the flat JSON of the struct, everything else is in the headers.
+"""Events as CloudEvents in Kafka binary mode: the value is the flat JSON of the struct, the rest is in the headers.
 
-In: an event and, at the append, its place in the log. Out: key, value, headers; and back. The value never depends on the
-place, so that a commit can be stamped again for another offset without encoding its events again.
+In: an event and, at the append, its place in the log. Out: key, value, headers; and back. The value never depends on
+the place, so that a commit can be stamped again for another offset without encoding its events again.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Normalized batches: columns, one row per alert; bodies once per fingerprint and batch. msgpack, internal, no promise.
 
-In: sightings of one raw partition. Out: one value of at most `bytes_max` bytes each, and the sightings again. A body stays
-encoded until somebody asks for it (`body_of`).
+In: sightings of one raw partition. Out: one value of at most `bytes_max` bytes each, and the sightings again. A body
+stays encoded until somebody asks for it (`body_of`).
 """
 
 from collections.abc import Iterable, Iterator
