@@ -12,7 +12,7 @@ from tocsin.runtime.effects import Effects, Lanes
 from tocsin.runtime.owner import Owner
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.runtime.world import World
-from tocsin.topics import COMMANDS
+from tocsin.topics import COMMANDS, Kind
 
 __all__ = ["Group"]
 
@@ -59,6 +59,15 @@ class Group:
             for key, offset in owner.places().items():
                 places[key] = min(offset, places.get(key, offset))
         return places
+
+    def needed(self) -> dict[tuple[str, int], int]:
+        """(topic, partition) -> the offset from which on a new owner would read: nothing from there may be trimmed."""
+        return {
+            (topic.name, self.partition): owner.positions.durable(f"{topic.name}/{self.partition}")
+            for owner in self.owners
+            for topic in owner.stage.reads
+            if topic.kind is Kind.SHARED
+        }
 
     async def step(self) -> bool:
         """One turn; False when there was nothing to do."""

@@ -11,12 +11,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from random import SystemRandom
 from secrets import token_hex
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
 from tocsin import topology
 from tocsin.domain.errors import TocsinError
+from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.notify.channel import Channel
 from tocsin.persist.sqlite import EventLog
@@ -33,7 +34,7 @@ from tocsin.runtime.rules import SettingsFeed
 from tocsin.runtime.sink import SinkRunner
 from tocsin.runtime.supervisor import Supervisor
 from tocsin.runtime.world import SourceLost, World
-from tocsin.topics import EVENT_TOPICS, RAW, SETTINGS, TOPICS, Kind
+from tocsin.topics import COMMANDS, EVENT_TOPICS, NORMALIZED, RAW, SETTINGS, TOPICS, Kind
 from tocsin.wire.record import Draft
 
 __all__ = ["Health", "Node", "NotReady"]
@@ -48,6 +49,8 @@ PUBLISH_ATTEMPTS: Final = 3
 """A client waits for the answer: better to say no soon than to hold its connection."""
 ORDER: Final = ("ingest", "core", "settings", "persist")
 """In which the loops are stopped: what a later one reads, an earlier one writes."""
+RETENTION_EVERY: Final = 600.0
+"""Seconds; retention is counted in days."""
 FOREIGN_LOSSES_MAX: Final = 5
 """Publishing the settings meets another publisher at most this often before it is a bug."""
 
@@ -61,6 +64,13 @@ class Health(msgspec.Struct, frozen=True):
 
     ready: bool
     problems: list[str]
+
+
+@runtime_checkable
+class Retaining(Protocol):
+    """A broker that forgets old records of shared topics only when it is told to."""
+
+    async def retain(self, now: Instant, keep: Mapping[tuple[str, int], int] | None = None) -> int: ...
 
 
 class Node:
@@ -185,6 +195,7 @@ class Node:
             self._supervisor.start(f"ingest {partition}", self._ingest(partition))
         self._supervisor.start("settings", self._settings())
         self._supervisor.start("settings gauges", self._gauges())
+        self._supervisor.start("settings retention", self._retention())
         self._running = True
         if self._sink is not None:
             await self._world.clock.wait(self._sink.loaded, EVENT_LOG_GRACE)
@@ -275,6 +286,22 @@ class Node:
                     await measure(self._world, stage, places)
             except Unavailable as error:
                 log.info("the gauges keep what they showed: %s", error)
+
+    async def _retention(self) -> None:
+        """A log that does not forget by itself is told to, now and then; what has not been read is kept."""
+        stop, broker = self._stops["settings"], self.broker
+        while isinstance(broker, Retaining) and not await self._world.clock.wait(stop, RETENTION_EVERY):
+            # A partition that is stopped needs everything from where its journal says.
+            keep = {(t.name, p): 0 for t in (RAW, NORMALIZED, COMMANDS) for p in range(self.partitions)}
+            for runner in self._mappers:
+                keep |= runner.places()
+            for group in self._groups.values():
+                keep |= group.needed() if group else {}
+            try:
+                while await broker.retain(self._world.now(), keep) and not stop.is_set():
+                    pass
+            except Unavailable as error:
+                log.info("retention is put off: %s", error)
 
     async def _ingest(self, partition: int) -> None:
         stop = self._stops["ingest"]

@@ -26,12 +26,15 @@ class Positions:
         self._raw: dict[str, RawMark] = {}
         self._last: dict[str, Record] = {}
         """The record before a changed position; its fingerprint is taken only when a commit needs it."""
+        self._durable: dict[str, int] = {}
+        """What a new owner would find: the next offsets that the journal says."""
         self._changed: set[str] = set()
         self._changed_raw: set[str] = set()
 
     def fold(self, position: Position) -> None:
         """What one commit said."""
         self._sources.update(position.sources)
+        self._durable.update((source, place[0]) for source, place in position.sources.items())
         self._raw.update(position.raw)
 
     def next(self, source: str) -> int:
@@ -43,6 +46,10 @@ class Positions:
         """The fingerprint of the record before; empty when there was none."""
         known = self._sources.get(source)
         return known[1] if known else ""
+
+    def durable(self, source: str) -> int:
+        """The offset of `source` from which on a new owner would read."""
+        return self._durable.get(source, 0)
 
     def mark(self, source: str) -> RawMark | None:
         """The last alert applied of raw partition `source`."""
@@ -86,6 +93,7 @@ class Positions:
 
     def settled(self) -> None:
         """The commit that carried `changes` counts."""
+        self._durable.update((source, self._sources[source][0]) for source in self._changed)
         self._changed.clear()
         self._changed_raw.clear()
 

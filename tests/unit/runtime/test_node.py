@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tocsin.domain.instant import Instant
 from tocsin.domain.rules import NotifyRules, Rules
 from tocsin.notify.channel import Sent
 from tocsin.persist.sqlite import EventLog
@@ -17,8 +19,9 @@ from tocsin.runtime.node import Node, NotReady
 from tocsin.stage import Effect
 from tocsin.testing.broker import Fault, MemoryBroker
 from tocsin.testing.checker import check
+from tocsin.testing.clock import VirtualClock
 from tocsin.testing.simulator import export
-from tocsin.topics import COMMANDS, INCIDENTS, RAW, SETTINGS
+from tocsin.topics import COMMANDS, INCIDENTS, NORMALIZED, RAW, SETTINGS
 from tocsin.wire.record import Draft
 
 
@@ -192,3 +195,36 @@ async def test_a_fault_of_the_log_delays_and_loses_nothing(desk: Desk) -> None:
     await desk.until(lambda: len(desk.receiver.journal) == 3)
     await desk.node.stop()
     assert check(await export(desk.broker), desk.receiver.journal).problems == []
+
+
+class Forgetful(MemoryBroker):
+    """A log that is told what it has to keep."""
+
+    kept: dict[tuple[str, int], int] | None = None
+
+    async def retain(self, now: Instant, keep: Mapping[tuple[str, int], int] | None = None) -> int:
+        self.kept = dict(keep or {})
+        return 0
+
+
+async def test_retention_keeps_what_a_new_owner_would_read(tmp_path: Path) -> None:
+    clock = VirtualClock(datetime(2026, 11, 21, tzinfo=UTC))
+    broker = Forgetful(clock)
+    node = Node(broker=broker, clock=clock, instance="t", rules=Rules(), event_log=None, channels={}, partitions=1)
+    await node.start()
+    for name in "ab":
+        await node.publish(RAW.name, 0, [Draft(None, json.dumps({"title": name}).encode())])
+    async with asyncio.timeout(10):
+        while broker.kept is None:
+            clock.advance(100)
+            await asyncio.sleep(0)
+    clock.advance(1000)
+    async with asyncio.timeout(10):
+        while broker.kept != {
+            (RAW.name, 0): 2,
+            (NORMALIZED.name, 0): await broker.end(NORMALIZED.name, 0),
+            (COMMANDS.name, 0): 0,
+        }:
+            clock.advance(100)
+            await asyncio.sleep(0)
+    await node.stop()
