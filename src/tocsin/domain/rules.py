@@ -149,7 +149,8 @@ class NotifyRules(msgspec.Struct, frozen=True, kw_only=True):
     )
     hold: dict[Severity, timedelta] = {}
     """How long the first page of an incident waits, for lower severities."""
-    attempts_max: int = 8
+    attempts_max: int = 20
+    """With the waits below half an hour on average: a mail server's restart must not cost a page."""
     retry_first: timedelta = timedelta(seconds=2)
     retry_longest: timedelta = timedelta(minutes=5)
 
