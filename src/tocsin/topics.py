@@ -7,7 +7,7 @@ import msgspec
 
 
 class Kind(StrEnum):
-    """Shared: any writer, appended where it fits. Journal: one writer a partition, each append is expected at its offset."""
+    """Shared: any writer, appended where it fits. Journal: one writer a partition, appends expected at their offset."""
 
     SHARED = "shared"
     JOURNAL = "journal"

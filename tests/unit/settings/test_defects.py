@@ -1,21 +1,15 @@
-"""Settings: what they give, and how each defect is reported. Every defect is a fixture by name."""
+"""How each defect of the settings is reported. Every defect is a fixture by name."""
 
-import pickle
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tocsin.domain import rules as domain
-from tocsin.domain.lifecycle import Status
-from tocsin.domain.severity import Severity
-from tocsin.settings import Secret, Settings, SettingsError, load
-from tocsin.settings.part import Part
+from tocsin.settings import SettingsError, load
 from tocsin.settings.source import DEPTH_MAX, NODES_MAX
-from tocsin.settings.values import duration, duration_text
+from unit.settings.reading import problems_of
 
 WEBHOOK = "{type: webhook, url: 'http://x/'}"
+
 
 # Defect -> (content of the file, what is reported, without the file's name).
 DEFECTS: dict[str, tuple[str, list[str]]] = {
@@ -183,21 +177,6 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
 }
 
 
-def problems_of(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> list[str]:
-    path = tmp_path / "tocsin.yaml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(SettingsError) as caught:
-        load(path, environ or {})
-    assert str(caught.value) == "\n".join(map(str, caught.value.problems))
-    return [str(problem).removeprefix(f"{path}:").replace(f"{path}: ", ": ") for problem in caught.value.problems]
-
-
-def settings_of(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> Settings:
-    path = tmp_path / "tocsin.yaml"
-    path.write_text(text, encoding="utf-8")
-    return load(path, environ or {})
-
-
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_a_defect_is_reported_with_its_place(tmp_path: Path, defect: str) -> None:
     text, expected = DEFECTS[defect]
@@ -217,189 +196,3 @@ def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"instance: a\nbroker: \xff\n")
     with pytest.raises(SettingsError, match=r"latin\.yaml:2:9: is not UTF-8"):
         load(path, {})
-
-
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({"TOCSIN_HTPP__LISTEN": "x"}, ["TOCSIN_HTPP__LISTEN: unknown field 'htpp', did you mean 'http'?"]),
-        ({"TOCSIN_DATADIR": "x"}, ["TOCSIN_DATADIR: unknown field 'datadir', did you mean 'data_dir'?"]),
-        ({"TOCSIN_HTTP__LISTN": "x"}, ["TOCSIN_HTTP__LISTN: unknown field 'listn', did you mean 'listen'?"]),
-        ({"TOCSIN_PARTITIONS": "x"}, ["TOCSIN_PARTITIONS: field 'partitions' must be a whole number"]),
-        ({"TOCSIN_HTTP__TOKENS": "[{name: ci}]"}, ["TOCSIN_HTTP__TOKENS: field 'hash' is missing"]),
-        (
-            {"TOCSIN_HTTP__TOKENS": "[{"},
-            [
-                "TOCSIN_HTTP__TOKENS: not YAML: expected the node content, but found '<stream end>' "
-                "(while parsing a flow node)"
-            ],
-        ),
-    ],
-)
-def test_a_wrong_variable_is_named(tmp_path: Path, environ: dict[str, str], expected: list[str]) -> None:
-    assert problems_of(tmp_path, "", environ) == expected
-
-
-def test_a_variable_wins_over_the_file_and_others_are_left_alone(tmp_path: Path) -> None:
-    environ = {
-        "TOCSIN_HTTP__LISTEN": "127.0.0.1:1",
-        "TOCSIN_DATA_DIR": "/var/lib/tocsin",
-        "TOCSIN_NOTIFY__CHANNELS__CHAT__URL": "https://chat.example/x",
-        "TOCSIN_INGEST__IGNORE_LABELS": '["pod"]',
-        "TOCSIN_PORT": "tcp://10.0.0.1:9393",
-        "TOCSIN_SERVICE_HOST": "10.0.0.1",
-        "TOCSIN_URL": "http://127.0.0.1:1",
-        "TOCSIN_TEST_SEED": "4",
-        "PATH": "/bin",
-    }
-    text = (
-        "http: {listen: '127.0.0.1:2', external_url: 'https://t.example'}\nnotify: {channels: {chat: {type: webhook}}}"
-    )
-    settings = settings_of(tmp_path, text, environ)
-    assert settings.http.address == ("127.0.0.1", 1)
-    assert settings.http.external_url == "https://t.example"
-    assert settings.log_path == Path("/var/lib/tocsin/log.sqlite3")
-    assert settings.event_log_path == Path("/var/lib/tocsin/events.sqlite3")
-    assert settings.channels()["chat"]["url"] == "https://chat.example/x"
-    assert settings.rules().ingest.ignore_labels == ("pod",)
-
-
-def test_without_file_and_variables_the_rules_are_the_default_ones() -> None:
-    settings = load(None, {})
-    assert settings.rules() == domain.Rules()
-    assert settings.channels() == {"console": {"type": "console"}}
-    assert settings.http.listen == "127.0.0.1:9393"
-    assert settings.warnings() == []
-
-
-def test_every_rule_arrives(tmp_path: Path) -> None:
-    text = """
-    ingest: {partition_by: [cluster], severities: {Sev-A: critical}}
-    correlate:
-      rules:
-        - {name: databases, when: {job: postgres}, group_by: [cluster], category: database, gap: 1h30m,
-           reopen_within: PT5M}
-      assignment: {by_category: {database: dba}, by_severity: {high: ops}}
-    escalate:
-      rules:
-        - condition: {severity: [critical, high], status: open, labels: {env: prod}}
-          escalation_level: 2
-          escalate_to: dba
-          escalate_after_minutes: 0.2
-          notification_channels: [console]
-          repeat_minutes: 5
-          repeat_times: 3
-    sla: {critical: {acknowledge: 2m, resolve: 1h}}
-    notify:
-      routes: [{when: {category: database}, channels: console}]
-      events: [incident.opened]
-      hold: {low: 5m}
-      attempts_max: 3
-    people: {teams: {dba: {contacts: {email: [dba@example.org]}}}, catch_all: dba}
-    """
-    rules = settings_of(tmp_path, text).rules()
-    assert rules.ingest == domain.IngestRules(partition_by=("cluster",), severities={"sev-a": Severity.CRITICAL})
-    assert rules.correlation == (
-        domain.CorrelationRule(
-            name="databases",
-            when={"job": "postgres"},
-            group_by=("cluster",),
-            category="database",
-            gap=timedelta(minutes=90),
-            reopen_within=timedelta(minutes=5),
-        ),
-        domain.CorrelationRule(),
-    )
-    assert rules.assignment == domain.Assignment(by_category={"database": "dba"}, by_severity={Severity.HIGH: "ops"})
-    condition = domain.Matcher(
-        severity=(Severity.CRITICAL, Severity.HIGH), status=(Status.OPEN,), labels={"env": "prod"}
-    )
-    assert rules.escalation == (
-        domain.EscalationRule(
-            condition=condition,
-            escalation_level=2,
-            escalate_to="dba",
-            escalate_after_minutes=0.2,
-            notification_channels=("console",),
-            repeat_minutes=5,
-            repeat_times=3,
-        ),
-    )
-    assert rules.sla == {
-        Severity.CRITICAL: domain.SlaTarget(acknowledge=timedelta(minutes=2), resolve=timedelta(hours=1))
-    }
-    assert rules.notify == domain.NotifyRules(
-        routes=(domain.Route(when=domain.Matcher(category=("database",)), channels=("console",)),),
-        events=("incident.opened",),
-        hold={Severity.LOW: timedelta(minutes=5)},
-        attempts_max=3,
-    )
-    assert rules.people == domain.People(
-        teams={"dba": domain.Team(contacts={"email": ("dba@example.org",)})}, catch_all="dba"
-    )
-    assert domain.documents_of(rules).keys() == domain.DOCUMENTS.keys()
-
-
-def test_secrets_are_looked_up_and_never_shown(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("canary-file\n")
-    text = f"""
-    notify:
-      channels:
-        chat: {{type: webhook, url: 'env:CHAT_URL', secret: 'file:{tmp_path}/key', timeout: 3s}}
-        mail: {{type: email, host: mx, from: a@b.c, password: canary-plain}}
-    """
-    settings = settings_of(tmp_path, text, {"CHAT_URL": "https://chat.example/canary-env"})
-    channels = settings.channels()
-    assert channels["chat"]["url"] == "https://chat.example/canary-env"
-    assert channels["chat"]["secret"] == "canary-file"
-    assert channels["chat"]["timeout_seconds"] == 3
-    assert channels["mail"]["password"] == "canary-plain"
-    assert channels["mail"]["from"] == "a@b.c"
-    for shown in (repr(settings), str(settings), str(settings.published()), repr(settings.notify.channels)):
-        assert "canary" not in shown
-    with pytest.raises(TypeError, match="not serialised"):
-        pickle.dumps(Secret("canary"))
-
-
-def test_what_config_show_prints_can_be_read_again(tmp_path: Path) -> None:
-    import yaml
-
-    first = load(None, {})
-    again = settings_of(tmp_path, yaml.safe_dump(first.published()))
-    assert again.rules() == first.rules()
-    assert again.published() == first.published()
-
-
-def test_targets_that_are_no_teams_are_warned_of(tmp_path: Path) -> None:
-    text = "people: {teams: {ops: {}}}\nescalate: {rules: [{escalate_to: oops, escalate_after_minutes: 1}]}"
-    assert settings_of(tmp_path, text).warnings() == [
-        "escalate_to 'oops' is no team in people.teams: its pages go to 'everyone'"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("30s", 30), ("10m", 600), ("1h30m", 5400), ("2h", 7200), ("7d", 604800), ("1w", 604800), ("250ms", 0.25),
-     ("1.5h", 5400), ("PT10M", 600), ("P1DT2H", 93600), ("P2W", 1209600), ("0s", 0)],
-)  # fmt: skip
-def test_durations(text: str, seconds: float) -> None:
-    assert duration(text) == timedelta(seconds=seconds)
-    assert duration(duration_text(duration(text))) == duration(text)
-
-
-@pytest.mark.parametrize("text", ["", "m", "10", "-5m", "5 parsecs", "P", "PT", "1h-5m", "1e3s", "٣s"])
-def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="not a duration"):
-        duration(text)
-
-
-def parts(kind: type[Part] = Part) -> list[type[Part]]:
-    return [kind, *(found for child in kind.__subclasses__() for found in parts(child))]
-
-
-def test_every_field_has_help() -> None:
-    fields: list[tuple[str, Any]] = [
-        (f"{kind.__name__}.{name}", field) for kind in parts() for name, field in kind.model_fields.items()
-    ]
-    assert len(fields) > 60
-    assert [name for name, field in fields if not (field.description or "").endswith(".")] == []

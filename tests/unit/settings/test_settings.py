@@ -1,0 +1,188 @@
+"""What the settings give: variables over the file, rules, channels, secrets that stay hidden."""
+
+import pickle
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tocsin.domain import rules as domain
+from tocsin.domain.lifecycle import Status
+from tocsin.domain.severity import Severity
+from tocsin.settings import Secret, load
+from tocsin.settings.part import Part
+from unit.settings.reading import problems_of, settings_of
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"TOCSIN_HTPP__LISTEN": "x"}, ["TOCSIN_HTPP__LISTEN: unknown field 'htpp', did you mean 'http'?"]),
+        ({"TOCSIN_DATADIR": "x"}, ["TOCSIN_DATADIR: unknown field 'datadir', did you mean 'data_dir'?"]),
+        ({"TOCSIN_HTTP__LISTN": "x"}, ["TOCSIN_HTTP__LISTN: unknown field 'listn', did you mean 'listen'?"]),
+        ({"TOCSIN_PARTITIONS": "x"}, ["TOCSIN_PARTITIONS: field 'partitions' must be a whole number"]),
+        ({"TOCSIN_HTTP__TOKENS": "[{name: ci}]"}, ["TOCSIN_HTTP__TOKENS: field 'hash' is missing"]),
+        (
+            {"TOCSIN_HTTP__TOKENS": "[{"},
+            [
+                "TOCSIN_HTTP__TOKENS: not YAML: expected the node content, but found '<stream end>' "
+                "(while parsing a flow node)"
+            ],
+        ),
+    ],
+)
+def test_a_wrong_variable_is_named(tmp_path: Path, environ: dict[str, str], expected: list[str]) -> None:
+    assert problems_of(tmp_path, "", environ) == expected
+
+
+def test_a_variable_wins_over_the_file_and_others_are_left_alone(tmp_path: Path) -> None:
+    environ = {
+        "TOCSIN_HTTP__LISTEN": "127.0.0.1:1",
+        "TOCSIN_DATA_DIR": "/var/lib/tocsin",
+        "TOCSIN_NOTIFY__CHANNELS__CHAT__URL": "https://chat.example/x",
+        "TOCSIN_INGEST__IGNORE_LABELS": '["pod"]',
+        "TOCSIN_PORT": "tcp://10.0.0.1:9393",
+        "TOCSIN_SERVICE_HOST": "10.0.0.1",
+        "TOCSIN_URL": "http://127.0.0.1:1",
+        "TOCSIN_TEST_SEED": "4",
+        "PATH": "/bin",
+    }
+    text = (
+        "http: {listen: '127.0.0.1:2', external_url: 'https://t.example'}\nnotify: {channels: {chat: {type: webhook}}}"
+    )
+    settings = settings_of(tmp_path, text, environ)
+    assert settings.http.address == ("127.0.0.1", 1)
+    assert settings.http.external_url == "https://t.example"
+    assert settings.log_path == Path("/var/lib/tocsin/log.sqlite3")
+    assert settings.event_log_path == Path("/var/lib/tocsin/events.sqlite3")
+    assert settings.channels()["chat"]["url"] == "https://chat.example/x"
+    assert settings.rules().ingest.ignore_labels == ("pod",)
+
+
+def test_without_file_and_variables_the_rules_are_the_default_ones() -> None:
+    settings = load(None, {})
+    assert settings.rules() == domain.Rules()
+    assert settings.channels() == {"console": {"type": "console"}}
+    assert settings.http.listen == "127.0.0.1:9393"
+    assert settings.warnings() == []
+
+
+# One of everything that becomes a rule.
+EVERY_RULE = """
+    ingest: {partition_by: [cluster], severities: {Sev-A: critical}}
+    correlate:
+      rules:
+        - {name: databases, when: {job: postgres}, group_by: [cluster], category: database, gap: 1h30m,
+           reopen_within: PT5M}
+      assignment: {by_category: {database: dba}, by_severity: {high: ops}}
+    escalate:
+      rules:
+        - condition: {severity: [critical, high], status: open, labels: {env: prod}}
+          escalation_level: 2
+          escalate_to: dba
+          escalate_after_minutes: 0.2
+          notification_channels: [console]
+          repeat_minutes: 5
+          repeat_times: 3
+    sla: {critical: {acknowledge: 2m, resolve: 1h}}
+    notify:
+      routes: [{when: {category: database}, channels: console}]
+      events: [incident.opened]
+      hold: {low: 5m}
+      attempts_max: 3
+    people: {teams: {dba: {contacts: {email: [dba@example.org]}}}, catch_all: dba}
+"""
+
+
+def test_every_rule_arrives(tmp_path: Path) -> None:
+    rules = settings_of(tmp_path, EVERY_RULE).rules()
+    assert rules.ingest == domain.IngestRules(partition_by=("cluster",), severities={"sev-a": Severity.CRITICAL})
+    assert rules.correlation == (
+        domain.CorrelationRule(
+            name="databases",
+            when={"job": "postgres"},
+            group_by=("cluster",),
+            category="database",
+            gap=timedelta(minutes=90),
+            reopen_within=timedelta(minutes=5),
+        ),
+        domain.CorrelationRule(),
+    )
+    assert rules.assignment == domain.Assignment(by_category={"database": "dba"}, by_severity={Severity.HIGH: "ops"})
+    condition = domain.Matcher(
+        severity=(Severity.CRITICAL, Severity.HIGH), status=(Status.OPEN,), labels={"env": "prod"}
+    )
+    assert rules.escalation == (
+        domain.EscalationRule(
+            condition=condition,
+            escalation_level=2,
+            escalate_to="dba",
+            escalate_after_minutes=0.2,
+            notification_channels=("console",),
+            repeat_minutes=5,
+            repeat_times=3,
+        ),
+    )
+    assert rules.sla == {
+        Severity.CRITICAL: domain.SlaTarget(acknowledge=timedelta(minutes=2), resolve=timedelta(hours=1))
+    }
+    assert rules.notify == domain.NotifyRules(
+        routes=(domain.Route(when=domain.Matcher(category=("database",)), channels=("console",)),),
+        events=("incident.opened",),
+        hold={Severity.LOW: timedelta(minutes=5)},
+        attempts_max=3,
+    )
+    assert rules.people == domain.People(
+        teams={"dba": domain.Team(contacts={"email": ("dba@example.org",)})}, catch_all="dba"
+    )
+    assert domain.documents_of(rules).keys() == domain.DOCUMENTS.keys()
+
+
+def test_secrets_are_looked_up_and_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("canary-file\n")
+    text = f"""
+    notify:
+      channels:
+        chat: {{type: webhook, url: 'env:CHAT_URL', secret: 'file:{tmp_path}/key', timeout: 3s}}
+        mail: {{type: email, host: mx, from: a@b.c, password: canary-plain}}
+    """
+    settings = settings_of(tmp_path, text, {"CHAT_URL": "https://chat.example/canary-env"})
+    channels = settings.channels()
+    assert channels["chat"]["url"] == "https://chat.example/canary-env"
+    assert channels["chat"]["secret"] == "canary-file"
+    assert channels["chat"]["timeout_seconds"] == 3
+    assert channels["mail"]["password"] == "canary-plain"
+    assert channels["mail"]["from"] == "a@b.c"
+    for shown in (repr(settings), str(settings), str(settings.published()), repr(settings.notify.channels)):
+        assert "canary" not in shown
+    with pytest.raises(TypeError, match="not serialised"):
+        pickle.dumps(Secret("canary"))
+
+
+def test_what_config_show_prints_can_be_read_again(tmp_path: Path) -> None:
+    import yaml
+
+    first = load(None, {})
+    again = settings_of(tmp_path, yaml.safe_dump(first.published()))
+    assert again.rules() == first.rules()
+    assert again.published() == first.published()
+
+
+def test_targets_that_are_no_teams_are_warned_of(tmp_path: Path) -> None:
+    text = "people: {teams: {ops: {}}}\nescalate: {rules: [{escalate_to: oops, escalate_after_minutes: 1}]}"
+    assert settings_of(tmp_path, text).warnings() == [
+        "escalate_to 'oops' is no team in people.teams: its pages go to 'everyone'"
+    ]
+
+
+def parts(kind: type[Part] = Part) -> list[type[Part]]:
+    return [kind, *(found for child in kind.__subclasses__() for found in parts(child))]
+
+
+def test_every_field_has_help() -> None:
+    fields: list[tuple[str, Any]] = [
+        (f"{kind.__name__}.{name}", field) for kind in parts() for name, field in kind.model_fields.items()
+    ]
+    assert len(fields) > 60
+    assert [name for name, field in fields if not (field.description or "").endswith(".")] == []
