@@ -339,7 +339,9 @@ class Node:
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if read.done():
-                await self._world.patiently("wait for the log", lambda: read)
+                read.result()
+        except Unavailable as error:
+            await self._world.wait_after("wait for the log", 1, error)
         finally:
             for wait in waits:
                 wait.cancel()

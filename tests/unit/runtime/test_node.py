@@ -13,7 +13,7 @@ from tocsin.domain.instant import Instant
 from tocsin.domain.rules import NotifyRules, Rules
 from tocsin.notify.channel import Sent
 from tocsin.persist.sqlite import EventLog
-from tocsin.runtime.broker import Broken, Doubt
+from tocsin.runtime.broker import Broken, Doubt, Unavailable
 from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.node import Node, NotReady
 from tocsin.stage import Effect
@@ -228,3 +228,20 @@ async def test_retention_keeps_what_a_new_owner_would_read(tmp_path: Path) -> No
             clock.advance(100)
             await asyncio.sleep(0)
     await node.stop()
+
+
+async def test_a_log_that_cannot_be_waited_for_is_asked_again(desk: Desk) -> None:
+    wait, refused = desk.broker.wait, 0
+
+    async def refuse(*arguments: Any) -> None:
+        nonlocal refused
+        refused += 1
+        if refused < 10:
+            raise Unavailable("busy")
+        await wait(*arguments)
+
+    desk.broker.wait = refuse  # type: ignore[method-assign, assignment]
+    await desk.start()
+    await desk.until(lambda: refused > 10)
+    await desk.alerts("a")
+    await desk.until(lambda: len(desk.receiver.journal) == 1)
