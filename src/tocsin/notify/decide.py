@@ -27,6 +27,7 @@ from tocsin.notify.evolve import evolve
 from tocsin.notify.plan import (
     CALLS,
     GOOD_NEWS,
+    MERGED,
     Told,
     answer_in,
     answers,
@@ -120,7 +121,11 @@ class Notify:
         flips = bool(word) != (event.incident_id in state.answered)
         taken_back: set[tuple[str, str]] = set()
         if word and (flips or isinstance(event, ANSWERING)):
-            pointless = [one for one in state.of(event.incident_id) if answers(word, one.step)]
+            # A merge answers nothing: a page that is still on its way may say more than the survivor has ever said.
+            pages_stay = word == MERGED
+            pointless = [
+                one for one in state.of(event.incident_id) if answers(word, one.step) and not (pages_stay and one.page)
+            ]
             if flips or any(one.sending and not one.unwanted for one in pointless):
                 yield self._followed(event, word, rules, now, answered=True)
             for delivery in pointless:

@@ -65,11 +65,14 @@ def answers(word: str, step: str) -> bool:
     return step in CALLS or step.startswith("escalation.")
 
 
+MERGED: Final = "merged"
+
+
 def answer_in(event: ev.IncidentEvent) -> str:
     """How the incident is answered after `event`: `merged`, `closed`, `resolved`, `acknowledged`; empty = it is not."""
     header = event.header
     if isinstance(event, ev.Closed) and event.merged_into:
-        return "merged"
+        return MERGED
     if header.status in (Status.RESOLVED, Status.CLOSED):
         return header.status.value
     return "acknowledged" if header.acknowledged_at is not None else ""

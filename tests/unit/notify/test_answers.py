@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tocsin.domain import events as ev
+from tocsin.domain.severity import Severity
 from tocsin.notify.evolve import LOST_AFTER
 from tocsin.stage import Room, Want
 from tocsin.topics import ESCALATIONS
@@ -35,14 +36,22 @@ def test_an_acknowledgement_takes_back_what_has_failed_and_waits() -> None:
     assert ("delivery.withdrawn", "acknowledged") in words(story.reads(subject.acknowledged(1)))
 
 
-def test_a_merge_takes_back_the_calls_of_the_absorbed_incident() -> None:
+def test_a_merge_takes_back_what_is_no_page() -> None:
     story = notify()
-    subject = Subject()
+    subject = Subject(severity=Severity.MEDIUM)
     story.reads(subject.opened())
     assert words(story.reads(subject.closed(1, merged_into="inc_other"))) == [
         ("journal.followed", "merged"),
         ("delivery.withdrawn", "merged"),
     ]
+
+
+def test_a_merge_answers_nothing_so_a_page_on_its_way_still_goes_out() -> None:
+    story = notify()
+    subject = Subject(severity=Severity.CRITICAL)
+    story.reads(subject.opened())
+    assert words(story.reads(subject.closed(1, merged_into="inc_other"))) == [("journal.followed", "merged")]
+    assert words(room(story, 1)) == [("delivery.attempted", "first_attempt")]
 
 
 def test_what_is_told_of_the_end_is_told_after_the_calls_are_taken_back() -> None:

@@ -19,11 +19,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 import orjson
+from yarl import URL
 
 from tocsin import __version__
 from tocsin.notify.channel import Sent
+from tocsin.notify.channels.session import Session
 from tocsin.notify.message import one_line
 from tocsin.stage import Effect
 
@@ -53,43 +55,32 @@ class Webhook:
         self._url = checked_url(url)
         self._key = key_of(secret) if secret else None
         self._hidden = hidden_parts(url, secret)
-        self._client = httpx.AsyncClient(
-            follow_redirects=False,
-            timeout=httpx.Timeout(timeout_seconds),
-            limits=httpx.Limits(max_connections=in_flight_max, max_keepalive_connections=in_flight_max),
-            headers={"user-agent": f"tocsin/{__version__}", "accept-encoding": "identity"},
-        )
+        self._session = Session(self._url, connections=in_flight_max, user_agent=f"tocsin/{__version__}")
 
     async def send(self, effect: Effect, *, possible_duplicate: bool) -> Sent:
         """POST the message once."""
-        if self._client.is_closed:
+        if self._session.closed:
             return Sent("failed", "the channel is closed")
         body = orjson.dumps(body_of(effect, possible_duplicate=possible_duplicate), default=str)
         sent: Sent | None = None
         try:
-            async with asyncio.timeout(self.timeout_seconds):
-                request = self._client.build_request(
-                    "POST", self._url, content=body, headers=self._headers(effect, body)
-                )
-                response = await self._client.send(request, stream=True)
-                try:
-                    sent = judged(response.status_code, response.headers)
-                    answer = await _beginning(response)
-                    sent = Sent(sent.outcome, self._detail(sent.detail, answer), sent.retry_after_seconds)
-                finally:
-                    await response.aclose()
+            async with (
+                asyncio.timeout(self.timeout_seconds),
+                self._session.post(body, self._headers(effect, body)) as response,
+            ):
+                sent = judged(response.status, response.headers)
+                answer = await _beginning(response)
+                sent = Sent(sent.outcome, self._detail(sent.detail, answer), sent.retry_after_seconds)
         except TimeoutError:
             return sent or Sent("failed", f"no answer within {self.timeout_seconds:g} s")
-        except httpx.TimeoutException as error:
-            return sent or Sent("failed", f"no answer within {self.timeout_seconds:g} s ({type(error).__name__})")
-        except httpx.HTTPError as error:
-            return sent or Sent("failed", self._detail(type(error).__name__, str(error)))
-        except (httpx.InvalidURL, ValueError) as error:
+        except ValueError as error:  # an address or a header that cannot be sent, aiohttp.InvalidURL among them
             return sent or Sent("refused", self._detail(type(error).__name__, str(error)))
+        except (aiohttp.ClientError, OSError) as error:
+            return sent or Sent("failed", self._detail(type(error).__name__, str(error)))
         return sent
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._session.close()
 
     def _headers(self, effect: Effect, body: bytes) -> dict[str, str]:
         stamp = str(int(time.time()))
@@ -159,8 +150,8 @@ def checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        httpx.URL(url)
-    except (ValueError, httpx.InvalidURL):
+        URL(url)
+    except ValueError:
         good = False
     if not good or any(ord(letter) <= 32 for letter in url):
         raise ValueError("url: not an address; write http://host/path or https://host/path")
@@ -204,11 +195,9 @@ def _date(value: str) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
-async def _beginning(response: httpx.Response) -> str:
+async def _beginning(response: aiohttp.ClientResponse) -> str:
     """The first bytes of an answer, as it came over the wire."""
     read = bytearray()
-    async for piece in response.aiter_raw():
+    while len(read) < ANSWER_BYTES_MAX and (piece := await response.content.read(ANSWER_BYTES_MAX - len(read))):
         read += piece
-        if len(read) >= ANSWER_BYTES_MAX:
-            break
-    return read[:ANSWER_BYTES_MAX].decode("utf-8", "replace")
+    return read.decode("utf-8", "replace")
