@@ -10,20 +10,28 @@ from tocsin.domain.incident import Span, see
 from tocsin.runtime.pending import Pending
 from tocsin.testing.story import Desk, alert, at, fold
 
-STRETCH = st.tuples(st.sampled_from("ab"), st.integers(0, 90), st.integers(0, 12), st.none() | st.integers(0, 120))
+STRETCH = st.tuples(
+    st.sampled_from("ab"), st.integers(0, 90), st.integers(0, 12), st.none() | st.integers(0, 120), st.booleans()
+)
+Stretch = tuple[str, int, int, int | None, bool]
 
 
-def tallied(one: tuple[str, int, int, int | None], ids: dict[str, str]) -> ev.Tallied:
-    name, start, length, expires = one
-    tally = ev.Tally(ids[name], 1, at(start), at(start + length), None if expires is None else at(expires))
+def tallied(one: Stretch, ids: dict[str, str]) -> ev.Tallied:
+    name, start, length, expires, resolved = one
+    tally = ev.Tally(
+        ids[name],
+        1,
+        at(start),
+        at(start + length),
+        None if expires is None else at(expires),
+        at(start + length) if resolved else None,
+    )
     return ev.Tallied(recorded_at=at(100), reason="repeat", tallies=(tally,))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(STRETCH, min_size=1, max_size=12), st.randoms(use_true_random=False))
-def test_a_sum_of_tallies_is_the_tallies_one_by_one(
-    stretches: list[tuple[str, int, int, int | None]], random: Random
-) -> None:
+def test_a_sum_of_tallies_is_the_tallies_one_by_one(stretches: list[Stretch], random: Random) -> None:
     desk = Desk().read_all([alert("a", 0, expires=200), alert("b", 1)])
     ids = {member.title[-1]: member.alert_id for member in desk.state.alerts.values()}
     singles = [tallied(one, ids) for one in stretches]

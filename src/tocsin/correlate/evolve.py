@@ -12,8 +12,13 @@ from tocsin.domain.incident import Incident, apply
 
 
 def evolve(state: State, event: ev.Event) -> None:
-    """Change `state` as `event` says."""
+    """Change `state` as `event` says, and forget what has run out by then."""
     state.forget_until(event.recorded_at)
+    _change(state, event)
+    state.forget_until(event.recorded_at)
+
+
+def _change(state: State, event: ev.Event) -> None:
     if isinstance(event, ev.Tallied):
         _tallied(state, event)
         return

@@ -15,7 +15,7 @@ __all__ = ["deliveries", "pages", "timers"]
 AFTER = {
     "": ("planned",),
     "planned": ("attempted", "withdrawn", "suppressed"),
-    "attempted": ("delivered", "failed", "gave_up"),
+    "attempted": ("delivered", "failed", "gave_up", "withdrawn"),  # withdrawn: lost in a crash, and answered since
     "failed": ("attempted", "withdrawn", "suppressed", "gave_up"),
 }
 """What may follow a step of a delivery; what has no entry is final."""
@@ -98,7 +98,8 @@ def pages(events: Sequence[Line]) -> Iterator[str]:
     for line in events:
         if line.topic == INCIDENTS and line.type.startswith("incident."):
             header = line.value["header"]
-            answered = bool(header.get("acknowledged_at")) or header["status"] in ("resolved", "closed")
+            ended = header["status"] in ("resolved", "closed") and not line.value.get("merged_into")
+            answered = bool(header.get("acknowledged_at")) or ended  # a merge answers nothing
             answers[line.partition, line.value["incident_id"]].append((line.offset, answered))
     read: dict[int, int] = defaultdict(int)
     paging: dict[str, str] = {}
