@@ -45,6 +45,7 @@ class HttpReceiver:
     released: asyncio.Event = field(default_factory=asyncio.Event)
     wait_for: int = 0
     """Answer nobody before so many requests are here at once."""
+    connections: int = 0
     server: asyncio.Server | None = None
 
     async def stop(self) -> None:
@@ -58,6 +59,7 @@ class HttpReceiver:
         return f"http://127.0.0.1:{self.port}/hooks/T0P53CR3T-hook-path?token=quite-secret"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while await self._one(reader, writer):
                 pass
@@ -102,9 +104,9 @@ class HttpReceiver:
 
 
 @asynccontextmanager
-async def http_receiver(**options: Any) -> AsyncIterator[HttpReceiver]:
+async def http_receiver(*, tls: ssl.SSLContext | None = None, **options: Any) -> AsyncIterator[HttpReceiver]:
     receiver = HttpReceiver(**options)
-    receiver.server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+    receiver.server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=tls)
     receiver.port = receiver.server.sockets[0].getsockname()[1]
     try:
         yield receiver

@@ -73,10 +73,12 @@ class Webhook:
                 sent = Sent(sent.outcome, self._detail(sent.detail, answer), sent.retry_after_seconds)
         except TimeoutError:
             return sent or Sent("failed", f"no answer within {self.timeout_seconds:g} s")
-        except ValueError as error:  # an address or a header that cannot be sent, aiohttp.InvalidURL among them
+        except aiohttp.InvalidURL as error:
             return sent or Sent("refused", self._detail(type(error).__name__, str(error)))
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError) as error:  # before ValueError: a certificate's error is one, too
             return sent or Sent("failed", self._detail(type(error).__name__, str(error)))
+        except ValueError as error:
+            return sent or Sent("refused", self._detail(type(error).__name__, str(error)))
         return sent
 
     async def close(self) -> None:
