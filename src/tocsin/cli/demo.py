@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from tocsin.cli.client import DEFAULT_URL
 from tocsin.cli.exits import USAGE, Ended
 from tocsin.cli.output import json_text, say, table
 
@@ -57,9 +58,15 @@ def demo(once: bool, output: str, speed: float, listen: str, keep: bool) -> None
         asyncio.run(_Demo(directory, address, once=once, output=output, speed=speed).run())
     finally:
         if keep:
-            say(f"kept: {directory} (tocsin run -c {directory / 'tocsin.yaml'})")
+            say(f"kept: {directory}\n      {own_name()} run -c {directory / 'tocsin.yaml'}")
         else:
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def own_name() -> str:
+    """How the shell finds tocsin."""
+    below = os.path.relpath(sys.argv[0])
+    return "tocsin" if shutil.which("tocsin") else min(below, sys.argv[0], key=len)
 
 
 def free_address(listen: str) -> str:
@@ -156,7 +163,7 @@ class _Demo:
             try:
                 told = await self._unless_stopped(tocsin, self._tell(player), tasks)
                 if told is not None:
-                    await self._finish(tocsin, told, tasks)
+                    await self._finish(tocsin, told, watcher, tasks)
                 elif self._once:
                     raise Ended("stopped before the end of the story", EXIT_STOPPED)
             except httpx.HTTPError as error:
@@ -202,31 +209,38 @@ class _Demo:
             until.cancel()
             await asyncio.gather(job, until, return_exceptions=True)
 
-    async def _finish(self, tocsin: Any, told: bool, tasks: "list[asyncio.Task[None]]") -> None:
+    async def _finish(self, tocsin: Any, told: bool, watcher: Any, tasks: "list[asyncio.Task[None]]") -> None:
         from tocsin.persist.chain import verify
 
         report = await asyncio.to_thread(verify, self._directory / "events.sqlite3")
+        self._scene.caption = f"The story is told, and the log is verified: {report.rows} events."
+        await self._end_of_picture(tasks)
         result = summary(self._scene, log_verified=report.ok)
+        _print(result, self._output)
+        if report.problem:
+            raise Ended(f"the event log is damaged: {report.problem}")
         if self._once:
-            await self._end_of_picture(tasks)
-            _print(result, self._output)
-            if report.problem:
-                raise Ended(f"the event log is damaged: {report.problem}")
             if not told or result["incidents_opened"] != 4:
                 raise Ended("not everything that the story promises came true")
             return
-        self._scene.caption = (
-            f"The story is told, the log is verified ({report.rows} events). Now send alerts of your own."
-        )
-        say(invitation(tocsin.url, "tocsin" if shutil.which("tocsin") else sys.argv[0]))
+        unanswered = [one["number"] for one in self._scene.incidents if one["severity"] == "critical"]
+        say(invitation(tocsin.url, own_name(), *unanswered[:1]))
+        await self._look_around(tocsin, watcher, tasks)
+
+    async def _look_around(self, tocsin: Any, watcher: Any, tasks: "list[asyncio.Task[None]]") -> None:
+        """Go on running until a signal, and say line by line what people make happen.
+
+        The picture is gone by now: what there is to copy must stay on the screen.
+        """
+        from tocsin.cli.demo_view import PlainView
 
         async def forever() -> bool:
             await self._stop.wait()
             return True
 
+        beside: list[Coroutine[Any, Any, None]] = [watcher.watch(), PlainView(without=self._scene).show(self._scene)]
+        tasks[:] = [asyncio.ensure_future(one) for one in beside]
         await self._unless_stopped(tocsin, forever(), tasks)
-        await self._end_of_picture(tasks)
-        _print(summary(self._scene, log_verified=report.ok), self._output)
 
     async def _end_of_picture(self, tasks: "list[asyncio.Task[None]]") -> None:
         """Take the picture down, so that what is printed next stands below it."""
@@ -255,23 +269,31 @@ def _print(result: dict[str, Any], output: str) -> None:
         table(rows, ("what", "result"))
 
 
-def invitation(url: str, tocsin: str = "tocsin") -> str:
-    """What to do next, to be copied; `tocsin` is how the shell finds it."""
+def invitation(url: str, tocsin: str = "tocsin", unanswered: str = "INC-…") -> str:
+    """What to do next, to be copied.
+
+    Args:
+        tocsin: how the shell finds it.
+        unanswered: number of the incident to answer.
+    """
+    # At most 20 rows of 80 columns, so that all of it is on the smallest terminal.
+    elsewhere = "" if url == DEFAULT_URL else f"    export TOCSIN_URL={url}\n"
     return f"""
-Look around:        {url}/   {url}/api/incident_response   {url}/metrics
+tocsin runs on at {url} until Ctrl-C. In another terminal:
 
-Answer the incident that nobody answers:
-    {tocsin} incidents list --url {url}
-    {tocsin} incidents ack --url {url} $({tocsin} incidents list --url {url} --severity critical -o name | head -1)
+  Answer the incident that nobody answers:
+{elsewhere}    {tocsin} incidents list
+    {tocsin} incidents ack {unanswered} --reason "on it"
 
-Send an alert:
-    curl -sS {url}/api/v1/alerts -H 'Content-Type: application/json' \\
-      -d '{{"title": "Disk of web-1 is full", "severity": "high", "service": "web"}}'
+  Send an alert:
+    curl -sS {url}/api/v1/alerts \\
+      -H 'Content-Type: application/json' \\
+      -d '{{"title": "Disk of web-1 is full", "severity": "high"}}'
 
-Connect your Alertmanager (alertmanager.yml):
+  Connect your Alertmanager (alertmanager.yml):
     receivers:
       - name: tocsin
         webhook_configs:
           - url: {url}/api/v1/alerts
-            send_resolved: true
-"""
+
+What happens from now on:"""

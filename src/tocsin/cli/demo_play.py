@@ -154,18 +154,18 @@ class Watcher:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Look once."""
+        """Look once. The scene changes at one go: whoever looks at it sees one moment."""
         page = await self._get("/api/incident_response", limit=INCIDENTS_SHOWN)
         incidents = [await self._get(f"/api/incident_response/{item['id']}") for item in page["items"]]
+        metrics = await self._client.get("/metrics")
         scene = self._scene
+        scene.repeats = repeats(metrics.raise_for_status().text)
         scene.incidents = incidents
         scene.opened = page["total"]
         scene.lines = sorted(line for incident in incidents for line in _lines(incident))[-EVENTS_KEPT:]
         scene.escalations = sum(
             1 for incident in incidents for item in incident["timeline"] if item["type"] == "escalation.fired"
         )
-        metrics = await self._client.get("/metrics")
-        scene.repeats = repeats(metrics.raise_for_status().text)
 
     async def _get(self, path: str, **parameters: Any) -> Any:
         answer = await self._client.get(path, params=parameters)

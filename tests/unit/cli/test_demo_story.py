@@ -169,8 +169,8 @@ def test_the_ticker_leaves_out_what_is_routine() -> None:
 
 def test_the_countdown_of_the_next_escalation() -> None:
     step = {"level": 2, "due_at": "2026-11-21T03:12:17.400Z", "escalate_to": "senior_engineers"}
-    assert escalates({"escalation": {"next": step}}, BEGAN) == "level 2 in 17 s"
-    assert escalates({"escalation": {"next": step}}, BEGAN + timedelta(hours=1)) == "level 2 in 0 s"
+    assert escalates({"escalation": {"next": step}}, BEGAN) == "2 in 17 s"
+    assert escalates({"escalation": {"next": step}}, BEGAN + timedelta(hours=1)) == "2 in 0 s"
     assert escalates({"escalation": {"next": None}}, BEGAN) == ""
     assert escalates({}, BEGAN) == ""
 
