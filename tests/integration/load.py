@@ -24,12 +24,12 @@ class Load:
     sent: int = 0
 
     def alert(self, n: int) -> dict[str, Any]:
-        """Every fifth alert is a repeat of an earlier one; the others are their own, in one of fifty groups."""
+        """Every fifth alert is a repeat of an earlier one; the others are their own, in one of four hundred groups."""
         same = n - n % 5 if n % 5 == 4 else n
         return {
             "title": f"alert {same}",
             "severity": "critical" if same % 97 == 0 else "warning",
-            "labels": {"alertname": f"check-{same % 50}", "instance": f"i-{same}", "zone": "eu-1", "team": "shop"},
+            "labels": {"alertname": f"check-{same % 400}", "instance": f"i-{same}", "zone": "eu-1", "team": "shop"},
             "annotations": {"description": "x" * 300, "n": str(n)},
             "starts_at": "2026-01-01T00:00:00Z",
         }
