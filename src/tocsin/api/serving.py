@@ -87,7 +87,8 @@ def batches(drafts: Sequence[Draft]) -> list[list[Draft]]:
     return found
 
 
-def _serving(request: Request) -> Serving:
+async def _serving(request: Request) -> Serving:
+    # A coroutine, though it waits for nothing: FastAPI runs anything else in a thread, which costs a request 0.16 ms.
     found = request.app.state.serving
     assert isinstance(found, Serving)
     return found
