@@ -9,7 +9,15 @@ from collections import Counter as Count
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import generate_latest
 
 import tocsin
@@ -103,7 +111,10 @@ class Metrics:
     """All metrics of one process."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # one more series for each that exists, which nobody asks for
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
         self._of: dict[str, Counter | Gauge | Histogram] = {one.name: self._make(one) for one in METRICS}
         self._open: dict[str, Severity] = {}
         """Incident id -> severity of those that are open: the gauge is a fold, not a count of calls."""
