@@ -193,6 +193,12 @@ class _Item(NamedTuple):
     firing: bool
 
 
+REPLICAS = ("replica", "prometheus_replica", "receive_replica")
+"""Labels that by default do not identify: a pair of Prometheus servers is one source."""
+KEYED = "key "
+"""Begin of the identity of a PagerDuty event. Its resolve goes to every partition, so that nobody counts resolves."""
+
+
 def _accepted(by_place: Mapping[Place, list[Line]]) -> dict[str, _Item]:
     """Every accepted alert by its place in the raw topic: what was published less what was rejected."""
     rejected = {
@@ -205,15 +211,26 @@ def _accepted(by_place: Mapping[Place, list[Line]]) -> dict[str, _Item]:
     items: dict[str, _Item] = {}
     for (topic, _), lines in by_place.items():
         for line in lines if topic == RAW else ():
-            if line.where in rejected or (isinstance(line.value, dict) and "event_action" in line.value):
+            if line.where in rejected:
                 continue
             for index, document in enumerate(_documents(line.value)):
                 place = f"{line.where}/{index}"
                 if place not in rejected:
-                    labels = {name: text for name, text in (document.get("labels") or {}).items() if text}
-                    whole = [document.get("key"), document.get("title"), sorted(labels.items())]
-                    items[place] = _Item(json.dumps(whole), document.get("status", "firing") == "firing")
+                    items[place] = _item(document, line)
     return items
+
+
+def _item(document: Mapping[str, Any], line: Line) -> _Item:
+    if "event_action" in document:
+        key = json.dumps([document.get("routing_key"), document.get("dedup_key")])
+        return _Item(KEYED + key, document["event_action"] == "trigger")
+    labels = (document.get("labels") or {}).items()
+    identifying = sorted((name, text) for name, text in labels if text and name not in REPLICAS)
+    firing = document.get("status", "firing") == "firing"
+    ends_at = document.get("endsAt", "")
+    if line.headers.get("tocsin_format") == "prometheus" and ends_at and not ends_at.startswith("0001-"):
+        firing = instant(ends_at).timestamp() * 1000 > line.timestamp
+    return _Item(json.dumps([document.get("key"), document.get("title"), identifying]), firing)
 
 
 def _documents(value: Any) -> list[Any]:
@@ -256,6 +273,8 @@ def _alerts(by_place: Mapping[Place, list[Line]], events: Sequence[Line], settle
     for word, counted in (("firing", firing), ("resolved", resolved)):
         given = Counter(item.identity for item in accepted.values() if item.firing is (word == "firing"))
         for name in sorted(given.keys() | counted.keys()):
+            if name.startswith(KEYED) and word == "resolved":
+                continue
             if counted[name] > given[name] or (settled and counted[name] != given[name]):
                 yield f"{name}: {given[name]} {word} were accepted, {counted[name]} were counted"
 

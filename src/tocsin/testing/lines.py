@@ -57,7 +57,7 @@ def read_line(line: Mapping[str, Any]) -> Line:
         text = b64decode(line["value_base64"]).decode("utf-8", "replace")
     try:
         value = json.loads(text) if text is not None else None
-    except ValueError:
+    except (ValueError, RecursionError):  # poison may be nested as deep as it likes
         value = None
     headers = line.get("headers") or {}
     pairs = headers.items() if isinstance(headers, Mapping) else headers
