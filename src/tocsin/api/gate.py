@@ -97,9 +97,12 @@ class Gate:
         return found
 
     def _local_actor(self, headers: Mapping[str, str]) -> str:
-        actor = headers.get("x-tocsin-actor", "").strip()
+        try:
+            actor = headers.get("x-tocsin-actor", "").encode("latin-1").decode().strip()
+        except UnicodeDecodeError:
+            actor = "\0"
         if len(actor) > ACTOR_MAX or not actor.isprintable():
-            raise Failure(400, "bad_actor", f"X-Tocsin-Actor holds at most {ACTOR_MAX} printable characters")
+            raise Failure(400, "bad_actor", f"X-Tocsin-Actor holds at most {ACTOR_MAX} printable characters, as UTF-8")
         return actor or LOCAL_ACTOR
 
     def _refuse_other_hosts(self, headers: Mapping[str, str]) -> None:

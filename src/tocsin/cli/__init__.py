@@ -7,12 +7,12 @@ goes to standard output, words to standard error; exit 0 ok, 1 failed, 2 usage o
 
 import importlib
 import importlib.util
-from difflib import get_close_matches
 from typing import Any, Final
 
 import click
 
 from tocsin.cli.exits import Ended
+from tocsin.cli.suggesting import Suggesting
 from tocsin.domain.errors import TocsinError
 
 VERBS: Final = {
@@ -33,7 +33,7 @@ VERBS: Final = {
 """Verb -> module below `tocsin.cli` that has the command of the same name. In the order of the help."""
 
 
-class Lazy(click.Group):
+class Lazy(Suggesting):
     """Imports a verb's module when the verb is used: `tocsin version` must not wait for the HTTP stack."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -52,13 +52,6 @@ class Lazy(click.Group):
             return super().invoke(ctx)
         except TocsinError as error:
             raise Ended(str(error)) from error
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"unknown command {args[0]!r}{hint}")
-        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -2,18 +2,19 @@
 
 import sys
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import click
 
 from tocsin.cli.client import Client, remote
 from tocsin.cli.exits import Ended
 from tocsin.cli.output import document, formatted, plain, say, show, table
+from tocsin.cli.suggesting import Suggesting
 
-COLUMNS = ("last_seen_at", "status", "severity", "title", "service", "occurrences")
+COLUMNS: Final = ("last_seen_at", "status", "severity", "title", "instance", "service", "occurrences")
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def alerts() -> None:
     """Send and list alerts."""
 
@@ -34,8 +35,9 @@ def list_(client: Client, output: str | None, **filters: Any) -> None:
     tocsin alerts list --status firing --severity critical
     """
     page = client.get("/api/alerting", **filters)
+    items = page["items"]
     show(
-        page["items"],
+        items if output in ("json", "jsonl", "yaml") else [with_instance(item) for item in items],
         output=output,
         columns=COLUMNS,
         wide=("incident_id", "fingerprint", "first_seen_at", "alert_id"),
@@ -43,6 +45,13 @@ def list_(client: Client, output: str | None, **filters: Any) -> None:
     )
     if page["next"]:
         say(f"{len(page['items'])} of {page['total']} shown")
+
+
+def with_instance(alert: dict[str, Any]) -> dict[str, Any]:
+    """The alert with a column that tells it from its neighbours: what it is about."""
+    labels = alert["labels"]
+    found = next((labels[name] for name in ("instance", "pod", "host", "hostname", "node") if labels.get(name)), "")
+    return {**alert, "instance": found}
 
 
 @alerts.command()
@@ -84,6 +93,8 @@ def send(
         content = sys.stdin.buffer.read()
     else:
         raise click.UsageError("nothing to send: give a FILE, or --title")
+    if not content.strip():
+        raise click.UsageError("nothing to send: the input is empty")
     answer = client.send("POST", "/api/v1/alerts", content=content, parameters={"format": kind}, also=frozenset({400}))
     _report(answer, output)
 
@@ -125,8 +136,9 @@ def _report(answer: dict[str, Any], output: str | None) -> None:
         table(
             [{**item, "error": (item["error"] or {}).get("message")} for item in items], ("index", "alert_id", "error")
         )
-    for item in wrong:
-        say(f"alert {item['index']}: {plain(item['error']['message'])}")
+    if output not in (None, "table", "wide"):
+        for item in wrong:
+            say(f"alert {item['index']}: {plain(item['error']['message'])}")
     if wrong:
         raise Ended(f"{len(wrong)} of {len(items)} alerts were not accepted")
     say(f"{answer['accepted']} accepted")

@@ -29,6 +29,8 @@ class Client:
         import httpx
 
         self.url = url.rstrip("/")
+        self.actor = ""
+        """Who acts; an API without tokens takes our word for it, with tokens the token names who acts."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False)
@@ -61,7 +63,9 @@ class Client:
         import httpx
 
         wanted = {name: value for name, value in (parameters or {}).items() if value not in ("", None, ())}
-        headers = {"Content-Type": content_type} if content is not None else {}
+        headers = {b"Content-Type": content_type.encode()} if content is not None else {}
+        if self.actor:
+            headers[b"X-Tocsin-Actor"] = self.actor.encode()
         try:
             answer = self._http.request(method, path, params=wanted, content=content, headers=headers)
         except httpx.TimeoutException:
@@ -98,10 +102,13 @@ def _message(answer: "httpx.Response") -> str:
 def remote(command: F) -> F:
     """Adds `--url` and `--token`, and gives the command a `Client` as its first argument."""
 
-    @click.option("--url", envvar="TOCSIN_URL", default=DEFAULT_URL, show_default=True, help="A running tocsin.")
     @click.option(
-        "--token", envvar="TOCSIN_TOKEN", default="", help="Token, when the API wants one; better by TOCSIN_TOKEN."
+        "--url", envvar="TOCSIN_URL", show_envvar=True, default=DEFAULT_URL, show_default=True, help="A running tocsin."
     )
+    @click.option(
+        "--token", envvar="TOCSIN_TOKEN", show_envvar=True, default="",
+        help="Token, when the API wants one; by the variable nobody sees it.",
+    )  # fmt: skip
     @functools.wraps(command)
     def connected(url: str, token: str, **options: Any) -> Any:
         client = Client(url, token)
@@ -111,3 +118,28 @@ def remote(command: F) -> F:
             client.close()
 
     return connected  # type: ignore[return-value]
+
+
+def acting(command: F) -> F:
+    """Adds `--as`, and lets the client of the command say who acts. Stands below `remote`."""
+
+    @click.option(
+        "--as", "actor", envvar="TOCSIN_AS", show_envvar=True, default="", metavar="NAME",
+        help="Who acts; default: your login name. With tokens the name of the token counts.",
+    )  # fmt: skip
+    @functools.wraps(command)
+    def named(client: Client, actor: str, **options: Any) -> Any:
+        client.actor = actor.strip() or login_name()
+        return command(client, **options)
+
+    return named  # type: ignore[return-value]
+
+
+def login_name() -> str:
+    """The name of who is logged in, empty when the machine knows none."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container whose user has no name
+        return ""

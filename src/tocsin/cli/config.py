@@ -8,6 +8,7 @@ import click
 
 from tocsin.cli.exits import USAGE, Ended
 from tocsin.cli.output import document, formatted, say, yaml_text
+from tocsin.cli.suggesting import Suggesting
 
 if TYPE_CHECKING:
     from tocsin.settings import Settings
@@ -59,7 +60,7 @@ def check_channels(settings: "Settings") -> None:
         raise Ended("the channels cannot be built", USAGE) from None
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def config() -> None:
     """Check and show the settings."""
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from tocsin.cli import demo_story as story
 from tocsin.cli.demo_play import Line, Scene
-from tocsin.cli.output import SEVERITY_STYLE, plain, say
+from tocsin.cli.output import SEVERITY_STYLE, STATUS_STYLE, plain, say
 
 DRAW_SECONDS: Final = 0.25
 WIDE: Final = 100
@@ -27,14 +27,6 @@ WIDE: Final = 100
 EVENTS_SHOWN: Final = 16
 FRAME_ROWS: Final = 13
 """Rows of the picture besides incidents and events; one more stays free for the cursor."""
-STATUS_STYLE: Final = {
-    "open": "bold red",
-    "investigating": "yellow",
-    "acknowledged": "yellow",
-    "mitigated": "cyan",
-    "resolved": "green",
-    "closed": "dim",
-}
 EVENT_STYLE: Final = {
     "escalation.fired": "bold red",
     "incident.opened": "red",

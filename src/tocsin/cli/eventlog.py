@@ -10,6 +10,7 @@ import click
 from tocsin.cli.config import file_option, settings_from
 from tocsin.cli.exits import NOT_FOUND, Ended
 from tocsin.cli.output import document, formatted, on_terminal, pairs, say
+from tocsin.cli.suggesting import Suggesting
 
 if TYPE_CHECKING:
     from tocsin.settings import Settings
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def eventlog() -> None:
     """Prove the event log, or build its views again from it."""
 
@@ -29,6 +30,9 @@ def verify(path: Path | None, output: str | None) -> None:
     """Check the hash chain of every partition; may run beside a running tocsin.
 
     Finds rows that were changed, deleted, inserted, moved or cut off, and says where; exit 1 then.
+
+    \b
+    tocsin eventlog verify -c tocsin.yaml
     """
     from tocsin.persist.chain import verify as verify_chain
 
@@ -49,6 +53,9 @@ def rebuild(path: Path | None, output: str | None) -> None:
     """Build the views anew from the log; tocsin must not be running.
 
     Prints the digest of the views before and after: equal means that nothing was lost or invented.
+
+    \b
+    tocsin eventlog rebuild -c tocsin.yaml
     """
     from tocsin.persist.rebuild import rebuild as rebuild_views
 

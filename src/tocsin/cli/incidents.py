@@ -4,12 +4,15 @@ from typing import Any, Final
 
 import click
 
-from tocsin.cli.client import Client, remote
+from tocsin.cli.alerts import with_instance
+from tocsin.cli.client import Client, acting, remote
 from tocsin.cli.exits import FAILED, NOT_FOUND, Ended
-from tocsin.cli.output import document, formatted, pairs, plain, say, show, table
+from tocsin.cli.output import document, formatted, heading, pairs, plain, say, show, table
+from tocsin.cli.suggesting import Suggesting
 
-COLUMNS: Final = ("number", "severity", "status", "title", "service", "alerts", "opened_at")
+COLUMNS: Final = ("number", "severity", "status", "title", "service", "opened_at", "alerts")
 WIDE: Final = ("team", "assignee", "category", "occurrences", "acknowledged_by", "id")
+ALERT_COLUMNS: Final = ("status", "severity", "title", "instance", "occurrences", "last_seen_at")
 FIELDS: Final = (
     "number",
     "id",
@@ -36,11 +39,14 @@ FIELDS: Final = (
     "recurrence_of",
     "merged_into",
 )
-OUTCOME: Final = ("incident", "outcome", "reason", "message", "command_id")
+DONE: Final = ("number", "status", "outcome", "message")
+DONE_WIDE: Final = ("title", "actor", "reason", "command_id", "incident")
 UNKNOWN: Final = "unknown_incident"
+ROUTINE: Final = frozenset({"delivery.planned", "delivery.attempted", "command.applied"})
+"""What the timeline of a table leaves out; `-o wide` has it."""
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def incidents() -> None:
     """Look at incidents and work on them."""
 
@@ -74,7 +80,12 @@ def list_(client: Client, output: str | None, **filters: Any) -> None:
 @formatted
 @click.argument("incident")
 def show_(client: Client, output: str | None, incident: str) -> None:
-    """Show everything about one INCIDENT (id or number)."""
+    """Show everything about one INCIDENT (id or number): alerts, timeline, deliveries, what escalates next.
+
+    \b
+    tocsin incidents show INC-2026-11-21-007
+    tocsin incidents show INC-2026-11-21-007 -o wide      with each attempt of each delivery
+    """
     found = client.get(f"/api/incident_response/{incident}")
     if output == "name":
         click.echo(plain(found["number"]))
@@ -85,17 +96,32 @@ def show_(client: Client, output: str | None, incident: str) -> None:
     if following := found["escalation"]["next"]:
         level, target, due = (plain(following[name]) for name in ("level", "escalate_to", "due_at"))
         click.echo(f"escalates        to {target} (level {level}) at {due}")
-    click.echo()
-    table(
-        found["alert_list"]["items"],
-        ("status", "severity", "title", "service", "occurrences", "last_seen_at"),
-        "Alerts",
-    )
-    click.echo()
-    table(found["timeline"], ("at", "type", "actor", "reason", "text"), "Timeline")
+    heading("Alerts")
+    table([with_instance(alert) for alert in found["alert_list"]["items"]], ALERT_COLUMNS)
+    if found["alert_list"]["next"]:
+        say(f"more: tocsin alerts list --incident {found['number']}")
+    heading("Timeline")
+    table(_runs(found["timeline"], whole=output == "wide"), ("at", "type", "actor", "text"))
     if found["deliveries"]:
-        click.echo()
-        table(found["deliveries"], ("channel", "recipient", "status", "attempts", "reason", "error"), "Deliveries")
+        heading("Deliveries")
+        table(found["deliveries"], ("attempted_at", "channel", "recipient", "status", "attempts", "error"))
+
+
+def _runs(timeline: list[dict[str, Any]], *, whole: bool) -> list[dict[str, Any]]:
+    """The timeline with equal neighbours as one line, and without each step of each delivery unless `whole`."""
+    lines: list[dict[str, Any]] = []
+    for entry in timeline:
+        if not whole and entry["type"] in ROUTINE:
+            continue
+        reason = "" if entry["reason"] in ("", entry["text"], entry["type"].rpartition(".")[2]) else entry["reason"]
+        text = f"{entry['text']} ({reason})" if reason and entry["text"] else entry["text"] or reason
+        same = lines and not whole and [lines[-1][name] for name in ("type", "actor", "said")]
+        if same == [entry["type"], entry["actor"], text]:
+            lines[-1]["times"] += 1
+            lines[-1]["text"] = f"{lines[-1]['times']} times: {text}"
+        else:
+            lines.append({**entry, "text": text, "said": text, "times": 1})
+    return lines
 
 
 def _command(
@@ -114,7 +140,9 @@ def _command(
         }
         answer = client.send("POST", "/api/v1/commands", content=orjson.dumps(body), also=frozenset({409}))
         results.append({**answer, "incident": answer.get("incident") or reference})
-    show([_flat(result) for result in results], output=output, columns=OUTCOME, name="command_id")
+    plainly = output not in ("json", "jsonl", "yaml")
+    shown = [_named(client, one) for one in results] if plainly else results
+    show(shown, output=output, columns=DONE, wide=DONE_WIDE, name="number")
     if any(result["outcome"] == "pending" for result in results):
         say("pending: it is in the log and will be decided; ask again with `incidents show`")
     rejected = [result for result in results if result["outcome"] == "rejected"]
@@ -125,11 +153,12 @@ def _command(
         )
 
 
-def _flat(result: dict[str, Any]) -> dict[str, Any]:
-    incident = result["incident"]
-    if isinstance(incident, dict):
-        return {**result, "incident": incident.get("number") or incident.get("id")}
-    return result
+def _named(client: Client, result: dict[str, Any]) -> dict[str, Any]:
+    """The outcome with what its incident is now; outcomes know only its id."""
+    if result["outcome"] not in ("applied", "unchanged"):
+        return {**result, "number": result["incident"]}
+    found = client.get(f"/api/incident_response/{result['incident']}")
+    return {**result, **{name: found[name] for name in ("number", "status", "title")}}
 
 
 _VERBS: Final = {
@@ -144,6 +173,7 @@ _VERBS: Final = {
 
 def _verb_command(word: str, verb: str, words: str) -> click.Command:
     @remote
+    @acting
     @formatted
     @click.argument("references", nargs=-1, required=True, metavar="INCIDENT…")
     @click.option("--reason", default="", help="Why; stands in the timeline.")
@@ -157,9 +187,14 @@ def _verb_command(word: str, verb: str, words: str) -> click.Command:
 for _word, (_verb, _words) in _VERBS.items():
     incidents.add_command(_verb_command(_word, _verb, _words))
 
+_long = _verb_command("acknowledge", *_VERBS["ack"])
+_long.hidden = True  # people who know the API type it
+incidents.add_command(_long)
+
 
 @incidents.command()
 @remote
+@acting
 @formatted
 @click.argument("references", nargs=-1, required=True, metavar="INCIDENT…")
 @click.option("--to", "assignee", default="", help="Who works on it.")
@@ -176,6 +211,7 @@ def assign(client: Client, output: str | None, references: tuple[str, ...], reas
 
 @incidents.command()
 @remote
+@acting
 @formatted
 @click.argument("incident")
 @click.argument("text")
@@ -190,6 +226,7 @@ def note(client: Client, output: str | None, incident: str, text: str) -> None:
 
 @incidents.command()
 @remote
+@acting
 @formatted
 @click.argument("title")
 @click.option("--severity", default="", help="Default: high.")

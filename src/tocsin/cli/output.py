@@ -3,6 +3,7 @@
 Texts come from outside, so what could command a terminal (control characters) is printed as an escape.
 """
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,22 @@ SEVERITY_STYLE: Final = {
     "low": "cyan",
     "info": "dim",
 }
+
+STATUS_STYLE: Final = {
+    "open": "bold red",
+    "investigating": "yellow",
+    "acknowledged": "yellow",
+    "mitigated": "cyan",
+    "resolved": "green",
+    "closed": "dim",
+    "firing": "red",
+}
+STYLES: Final = {"severity": SEVERITY_STYLE, "status": STATUS_STYLE}
+TEXTS: Final = frozenset({"title", "text", "message", "detail", "reason", "error", "summary"})
+"""Columns that may be folded; all others are kept in one piece."""
+TEXT_LETTERS_MIN: Final = 20
+"""A folded text is hardly readable below."""
+GAP: Final = 2
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,32 +114,72 @@ def show(
         for item in items:
             click.echo(plain(item.get(name, "")))
     else:
-        table(items, (*columns, *wide) if output == "wide" else columns)
+        table(items, (*columns, *wide) if output == "wide" else columns, whole=output == "wide")
 
 
-def table(items: Iterable[Mapping[str, Any]], columns: Sequence[str], title: str = "") -> None:
-    """A table: drawn on a terminal, tab-separated with one line of names elsewhere."""
+def table(items: Iterable[Mapping[str, Any]], columns: Sequence[str], *, whole: bool = False) -> None:
+    """A table: drawn on a terminal, tab-separated with one line of names elsewhere.
+
+    On a narrow terminal texts are folded and the last columns left out, since half a number is of no use.
+
+    Args:
+        whole: every column, nothing folded, however long the lines become.
+    """
     rows = [[plain(item.get(column)) for column in columns] for item in items]
     if not on_terminal():
         for row in ([column.upper() for column in columns], *rows):
             click.echo("\t".join(row))
         return
+    if not rows:
+        say("nothing found")
+        return
     rows = [[_INSTANT.sub(r"\1 \2", cell) for cell in row] for row in rows]
+    from rich.cells import cell_len
+
+    names = [column.upper().replace("_", " ") for column in columns]
+    widths = [max(len(name), *(cell_len(row[place]) for row in rows)) for place, name in enumerate(names)]
+    out = console()
+    if whole:
+        drawn = _drawn(columns, names, rows)
+        drawn.width = sum(widths) + GAP * len(widths)
+        out.width = max(out.width, drawn.width)
+    else:
+        count = fitting(columns, widths, out.width)
+        drawn = _drawn(columns[:count], names[:count], rows)
+    out.print(drawn, soft_wrap=whole)
+
+
+def fitting(columns: Sequence[str], widths: Sequence[int], available: int) -> int:
+    """How many of the first columns fit into `available` letters when texts are folded; at least one."""
+    needed = [
+        min(width, TEXT_LETTERS_MIN) if column in TEXTS else width
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    count = len(needed)
+    while count > 1 and sum(needed[:count]) + GAP * (count - 1) > available:
+        count -= 1
+    return count
+
+
+def _drawn(columns: Sequence[str], names: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
-    for column in columns:
-        short = column not in {"title", "text", "message", "detail", "reason"}
-        drawn.add_column(column.upper().replace("_", " "), no_wrap=short, overflow="ellipsis" if short else "fold")
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
+    for column, name in zip(columns, names, strict=True):
+        text = column in TEXTS
+        drawn.add_column(name, no_wrap=not text, overflow="fold", min_width=None if text else len(name))
     for row in rows:
-        styles = (
-            SEVERITY_STYLE.get(cell, "") if column == "severity" else ""
-            for column, cell in zip(columns, row, strict=True)
-        )
-        drawn.add_row(*(Text(cell, style=style) for cell, style in zip(row, styles, strict=True)))
-    console().print(drawn)
+        cells = zip(columns, row, strict=False)  # columns that do not fit are left out
+        drawn.add_row(*(Text(cell, style=STYLES.get(column, {}).get(cell, "")) for column, cell in cells))
+    return drawn
+
+
+def heading(words: str) -> None:
+    """A line above a table."""
+    click.echo()
+    click.echo(click.style(words, bold=True) if on_terminal() and not os.environ.get("NO_COLOR") else words)
 
 
 def pairs(item: Mapping[str, Any], fields: Sequence[str]) -> None:

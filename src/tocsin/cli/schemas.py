@@ -6,9 +6,10 @@ import click
 
 from tocsin.cli.exits import Ended
 from tocsin.cli.output import say
+from tocsin.cli.suggesting import Suggesting
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def schemas() -> None:
     """Write the JSON Schemas of the public records."""
 

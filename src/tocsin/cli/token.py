@@ -6,9 +6,10 @@ import secrets
 import click
 
 from tocsin.cli.output import document, formatted, say
+from tocsin.cli.suggesting import Suggesting
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def token() -> None:
     """Make tokens for the HTTP API."""
 

@@ -7,13 +7,14 @@ import click
 
 from tocsin.cli.client import Client, remote
 from tocsin.cli.output import formatted, json_text, show
+from tocsin.cli.suggesting import Suggesting
 
 PAGE: Final = 1000
 WAIT_SECONDS: Final = 2.0
 """One round over all partitions when nothing comes; Ctrl-C is felt at once, a record within the round."""
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def topics() -> None:
     """Look at the topics of the log."""
 
@@ -22,7 +23,11 @@ def topics() -> None:
 @remote
 @formatted
 def list_(client: Client, output: str | None) -> None:
-    """List the topics."""
+    """List the topics.
+
+    \b
+    tocsin topics list -o json
+    """
     items = client.get("/api/v1/topics")["items"]
     if output not in ("json", "jsonl", "yaml"):
         items = [{**item, "partitions": len(item["partitions"])} for item in items]

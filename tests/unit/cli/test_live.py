@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from tocsin.cli import main
+from tocsin.cli.client import login_name
 from tocsin.settings import load
 
 Run = Callable[..., Result]
@@ -89,12 +90,32 @@ def test_an_alert_is_sent_and_its_incident_acknowledged(run: Run) -> None:
     done = run("incidents", "ack", number, "--reason", "on it")
     assert done.exit_code == 0
     head, row = done.stdout.splitlines()
-    assert head.split("\t")[:2] == ["INCIDENT", "OUTCOME"]
-    assert row.split("\t")[1] == "applied"
+    assert head.split("\t") == ["NUMBER", "STATUS", "OUTCOME", "MESSAGE"]
+    assert row.split("\t") == [number, "acknowledged", "applied", ""]
     shown = run("incidents", "show", number).stdout
-    assert "acknowledged by  local" in shown
-    assert "incident.acknowledged\tlocal\tacknowledged\ton it" in shown
+    assert f"acknowledged by  {login_name()}" in shown
+    assert f"incident.acknowledged\t{login_name()}\ton it" in shown
     assert "Disk full" in run("alerts", "list", "--incident", number).stdout
+
+
+def test_who_acts_can_be_named(run: Run) -> None:
+    number = declared(run, "Named")
+    assert run("incidents", "acknowledge", number, "--as", "Zoë", "-o", "name").stdout == f"{number}\n"
+    assert json.loads(run("incidents", "show", number, "-o", "json").stdout)["acknowledged_by"] == "Zoë"
+    done = run("incidents", "note", number, "hello", "--as", "z" * 65)
+    assert (done.exit_code, "at most 64 printable characters" in done.stderr) == (2, True)
+
+
+def test_what_is_equal_is_one_line_of_the_timeline(run: Run) -> None:
+    number = declared(run, "Storm")
+    for _ in range(3):
+        assert run("incidents", "note", number, "still looking").exit_code == 0
+    assert run("incidents", "note", number, "found it").exit_code == 0
+    shown, wide = run("incidents", "show", number).stdout, run("incidents", "show", number, "-o", "wide").stdout
+    assert "\t3 times: still looking\n" in shown
+    assert shown.count("incident.noted") == 2
+    assert wide.count("incident.noted") == 4
+    assert ("delivery.attempted" in shown, "delivery.attempted" in wide) == (False, True)
 
 
 def test_every_format_of_output_is_that_format(run: Run) -> None:

@@ -5,15 +5,17 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 import tocsin
-from tocsin.cli import VERBS, main
-from tocsin.cli.output import json_text, plain
+from tocsin.cli import main
+from tocsin.cli.output import fitting, json_text, plain
 from tocsin.settings import load
 
 
@@ -35,20 +37,12 @@ def test_version_loads_neither_the_http_stack_nor_rich() -> None:
     assert not loaded & {"fastapi", "uvicorn", "httpx", "rich", "pydantic", "yaml", "sqlite3", "faust", "asyncio"}
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_command_has_help(verb: str) -> None:
-    if verb not in main.list_commands(None):  # type: ignore[arg-type]
-        assert verb == "demo"
-        return
-    done = run(verb, "--help")
-    assert done.exit_code == 0
-    assert "Usage:" in done.stdout
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["incidets"], "unknown command 'incidets', did you mean 'incidents'?"),
+        (["incidents", "lst"], "unknown command 'lst', did you mean 'list'?"),
+        (["alerts", "send"], "nothing to send: the input is empty"),
         (["incidents", "list", "--limit", "0"], "0 is not in the range"),
         (["incidents", "ack"], "Missing argument"),
         (["alerts", "send", "--label", "a"], "--label takes NAME=VALUE, not 'a'"),
@@ -62,6 +56,35 @@ def test_wrong_usage_is_2(arguments: list[str], message: str) -> None:
     assert done.exit_code == 2
     assert message in done.stderr
     assert done.stdout == ""
+
+
+COLUMNS = ("number", "severity", "status", "title", "opened_at")
+WIDTHS = (18, 8, 12, 45, 19)
+
+
+@pytest.mark.parametrize(
+    ("available", "count"),
+    [(200, 5), (18 + 8 + 12 + 20 + 19 + 8, 5), (18 + 8 + 12 + 20 + 19 + 7, 4), (30, 2), (10, 1), (0, 1)],
+)
+def test_columns_that_do_not_fit_are_left_out_from_the_right(available: int, count: int) -> None:
+    assert fitting(COLUMNS, WIDTHS, available) == count
+
+
+def every_command(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from every_command(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("path", list(every_command(main)), ids=" ".join)
+def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
+    done = run(*path, "--help")
+    assert done.exit_code == 0
+    assert any(line.startswith(f"  tocsin {' '.join(path)}") for line in done.stdout.splitlines()), done.stdout
 
 
 def test_unreachable_is_4() -> None:
