@@ -16,12 +16,11 @@ PARTITIONS_MAX: Final = 1024
 
 def _hash(parts: Iterable[str], size: int) -> bytes:
     """BLAKE2b over length-prefixed parts, so that ("ab", "c") and ("a", "bc") differ."""
-    digest = blake2b(digest_size=size)
+    pieces: list[bytes] = []
     for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(4, "big"))
-        digest.update(encoded)
-    return digest.digest()
+        pieces += (len(encoded).to_bytes(4, "big"), encoded)
+    return blake2b(b"".join(pieces), digest_size=size).digest()
 
 
 _PAIRS: Final = [first + second for first in BASE32 for second in BASE32]
