@@ -266,7 +266,7 @@ class Play:
             if await self._driver.folded(owner) != owner.state
         ]
         while not await self._alive(self._driver.release):
-            pass
+            await self._settled()  # who died while stopping is followed by somebody who has to read before he stops
         sends = [
             {"delivery_id": effect.delivery_id, "attempt": effect.attempt, "possible_duplicate": possible}
             for receiver in self.receivers.values()
