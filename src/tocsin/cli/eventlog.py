@@ -43,23 +43,31 @@ def verify(path: Path | None, output: str | None) -> None:
     if not document(result, output):
         pairs(result, ("ok", "rows", "partitions", "problem"))
     if not report.ok:
-        raise Ended(f"the event log is not whole: {report.problem}")
+        raise Ended("the event log is not whole")
 
 
 @eventlog.command()
 @file_option
 @formatted
-def rebuild(path: Path | None, output: str | None) -> None:
+@click.option("--damaged", is_flag=True, help="Even when the log is not whole: the views then show the damage.")
+def rebuild(path: Path | None, output: str | None, damaged: bool) -> None:
     """Build the views anew from the log; tocsin must not be running.
 
-    Prints the digest of the views before and after: equal means that nothing was lost or invented.
+    The log is verified first. Prints the digest of the views before and after: equal means that nothing was lost or
+    invented.
 
     \b
     tocsin eventlog rebuild -c tocsin.yaml
     """
+    from tocsin.persist.chain import verify as verify_chain
     from tocsin.persist.rebuild import rebuild as rebuild_views
 
     file = _file(settings_from(path))
+    if not damaged:
+        with _progress("verifying") as progress:
+            verified = verify_chain(file, progress)
+        if not verified.ok:
+            raise Ended(f"the event log is not whole, so its views stay as they are: {verified.problem}")
     with _progress("rebuilding") as progress:
         report = rebuild_views(file, progress)
     result = {
@@ -71,6 +79,8 @@ def rebuild(path: Path | None, output: str | None) -> None:
     }
     if not document(result, output):
         pairs(result, tuple(result))
+    if not result["same"]:
+        say("warning: the views were not what the log says; now they are")
 
 
 def _file(settings: "Settings") -> Path:
@@ -91,4 +101,3 @@ def _progress(what: str) -> Iterator[Progress]:
     with Bar(console=Console(stderr=True), transient=True) as bar:
         task: Any = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-    say("done")

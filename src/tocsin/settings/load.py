@@ -3,6 +3,7 @@
 In: a path (or none) and the environment. Out: `Settings`. The only module here that opens files.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,8 @@ FILE_BYTES_MAX: Final = 5 * 1024 * 1024
 SECRET_BYTES_MAX: Final = 64 * 1024
 """A key or password, not a file named by mistake."""
 
+_WITH_UNIT: Final = re.compile(r"\s*[\d.]+\s*[a-z]+\s*")
+
 PLAIN_WORDS: Final = {
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
@@ -29,7 +32,7 @@ PLAIN_WORDS: Final = {
     "float_type": "must be a number",
     "finite_number": "must be a number",
     "string_type": "must be text; put it in quotes",
-    "tuple_type": "must be a list",
+    "tuple_type": "must be a list: [a, b], or lines that begin with '- '",
     "dict_type": "must be fields with values",
     "model_type": "must be fields with values",
     "model_attributes_type": "must be fields with values",
@@ -121,6 +124,10 @@ def _problem(source: src.Source, details: ErrorDetails) -> Problem:
         message = "does not have the form that `tocsin token create` prints, sha256:<64 hex digits>"
     else:
         message = PLAIN_WORDS.get(kind) or _lowered(details["msg"])
+    if kind in ("model_type", "model_attributes_type", "dict_type") and (part := part_at(Settings, details["loc"])):
+        message += f": {', '.join(part.words())}"
+    if kind == "float_parsing" and _WITH_UNIT.fullmatch(str(details["input"])):
+        message += " without a unit"
     if _anonymous(message):
         message = f"field {next((step for step in reversed(path) if isinstance(step, str)), 'settings')!r} {message}"
     return Problem(source.place(path, key=is_key), message)

@@ -117,6 +117,18 @@ class _Reader:
         return found
 
 
+def _words(error: yaml.MarkedYAMLError) -> str:
+    """What the parser says, and what most often stands behind it."""
+    said = f"{error.problem}" + (f" ({error.context})" if error.context else "")
+    if "<block end>" in said:
+        return f"this line is not indented as those before it: {said}"
+    if "'\\t'" in said:
+        return "a line is indented with a tab; use spaces"
+    if "mapping values are not allowed" in said:
+        return f"a second ': ' in one line; put the value in quotes, or check the indentation: {said}"
+    return said
+
+
 def read_yaml(text: str, name: str, *, variable: bool = False) -> Source:
     """The tree in one YAML document. `name` is the file (or variable) that places name."""
     source = Source(default=Place(name) if variable else Place(name, 1, 1))
@@ -124,8 +136,7 @@ def read_yaml(text: str, name: str, *, variable: bool = False) -> Source:
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        context = f" ({error.context})" if error.context else ""
-        reader.problem(error.problem_mark or error.context_mark, f"not YAML: {error.problem}{context}")
+        reader.problem(error.problem_mark or error.context_mark, f"not YAML: {_words(error)}")
         return source
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1

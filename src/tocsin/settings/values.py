@@ -165,12 +165,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _listen(value: str) -> str:
-    split_listen(value)
-    return value
+def _listen(value: Any) -> str:
+    split_listen(str(value))
+    return str(value)
 
 
-Listen = Annotated[str, AfterValidator(_listen)]
+Listen = Annotated[str, BeforeValidator(_listen)]
 
 
 def http_url(value: str) -> str:

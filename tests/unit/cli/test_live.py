@@ -1,9 +1,11 @@
 """The command line against a running tocsin: real sockets, real files."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -209,6 +211,27 @@ def test_the_event_log_is_verified_beside_a_running_tocsin_and_not_rebuilt(run: 
     done = CliRunner(env=environ).invoke(main, ["eventlog", "rebuild"], catch_exceptions=False)
     assert done.exit_code == 1
     assert "is in use by tocsin run" in done.stderr
+
+
+def test_an_edited_byte_is_located_and_not_carried_into_the_views(run: Run, directory: Path, tmp_path: Path) -> None:
+    declared(run, "Edited")
+    with contextlib.closing(sqlite3.connect(directory / "events.sqlite3")) as whole:
+        whole.execute("VACUUM INTO ?", (str(tmp_path / "events.sqlite3"),))
+    with contextlib.closing(sqlite3.connect(tmp_path / "events.sqlite3")) as copy, copy:
+        copy.execute(
+            "UPDATE log SET value = CAST(replace(CAST(value AS TEXT), '\"Edited\"', '\"Edit3d\"') AS BLOB)"
+            " WHERE topic = 'incidents.events.v1'"
+        )
+    runner = CliRunner(env={"TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_CONFIG": None})
+    verified = runner.invoke(main, ["eventlog", "verify", "-o", "json"], catch_exceptions=False)
+    assert verified.exit_code == 1
+    assert "incidents.events.v1/0: the row at offset" in json.loads(verified.stdout)["problem"]
+    rebuilt = runner.invoke(main, ["eventlog", "rebuild"], catch_exceptions=False)
+    assert (rebuilt.exit_code, rebuilt.stdout) == (1, "")
+    assert "its views stay as they are: incidents.events.v1/0: the row at offset" in rebuilt.stderr
+    rebuilt = runner.invoke(main, ["eventlog", "rebuild", "--damaged", "-o", "json"], catch_exceptions=False)
+    assert (rebuilt.exit_code, json.loads(rebuilt.stdout)["same"]) == (0, False)
+    assert "the views were not what the log says; now they are" in rebuilt.stderr
 
 
 def started(tmp_path: Path) -> "subprocess.Popen[str]":

@@ -35,7 +35,21 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
     ),
     "tab": (
         "http:\n\tlisten: x\n",
-        ["2:1: not YAML: found character '\\t' that cannot start any token (while scanning for the next token)"],
+        ["2:1: not YAML: a line is indented with a tab; use spaces"],
+    ),
+    "indented_otherwise": (
+        "notify:\n    channels: {}\n  routes: []\n",
+        [
+            "3:3: not YAML: this line is not indented as those before it: expected <block end>, but found "
+            "'<block mapping start>' (while parsing a block mapping)"
+        ],
+    ),
+    "colon_in_a_value": (
+        "instance: a: b\n",
+        [
+            "1:12: not YAML: a second ': ' in one line; put the value in quotes, or check the indentation: "
+            "mapping values are not allowed here"
+        ],
     ),
     "control_character": ("instance: a\nbroker: \x07\n", ["2:9: not YAML: a character that is not allowed"]),
     "not_fields": ("- a\n- b\n", ["1:1: the settings must be fields with values, such as 'instance: tocsin'"]),
@@ -54,8 +68,14 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
             f"1:{DEPTH_MAX + 11}: nested deeper than {DEPTH_MAX}",
         ],
     ),
-    "section_is_a_word": ("http: yes please\n", ["1:7: field 'http' must be fields with values"]),
-    "list_is_a_number": ("ingest:\n  ignore_labels: 5\n", ["2:18: field 'ignore_labels' must be a list"]),
+    "section_is_a_word": (
+        "http: yes please\n",
+        ["1:7: field 'http' must be fields with values: listen, tokens, external_url"],
+    ),
+    "list_is_a_number": (
+        "ingest:\n  ignore_labels: 5\n",
+        ["2:18: field 'ignore_labels' must be a list: [a, b], or lines that begin with '- '"],
+    ),
     "text_is_a_number": ("instance: 5\n", ["1:11: field 'instance' must be text; put it in quotes"]),
     "partitions_is_a_word": ("partitions: many\n", ["1:13: field 'partitions' must be a whole number"]),
     "partitions_below_one": ("partitions: 0\n", ["1:13: field 'partitions' should be greater than or equal to 1"]),
@@ -78,6 +98,10 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
     "listen_without_port": (
         "http:\n  listen: localhost\n",
         ["2:11: 'localhost' is not an address to listen on; write host:port, such as 127.0.0.1:9393"],
+    ),
+    "listen_is_a_number": (
+        "http:\n  listen: 9393\n",
+        ["2:11: '9393' is not an address to listen on; write host:port, such as 127.0.0.1:9393"],
     ),
     "listen_open_without_token": (
         "http:\n  listen: 0.0.0.0:9393\n",
@@ -112,6 +136,14 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
     "minutes_below_zero": (
         "escalate:\n  rules:\n    - {escalate_to: a, escalate_after_minutes: -1}\n",
         ["3:48: field 'escalate_after_minutes' should be greater than or equal to 0"],
+    ),
+    "minutes_with_a_unit": (
+        "escalate:\n  rules:\n    - {escalate_to: a, escalate_after_minutes: 5m}\n",
+        ["3:48: field 'escalate_after_minutes' must be a number without a unit"],
+    ),
+    "channel_timeout_above_what_channels_wait": (
+        "notify:\n  channels:\n    chat: {type: webhook, url: 'http://x/', timeout: 121s}\n",
+        ["3:54: field 'timeout' must be between 50ms and 2m"],
     ),
     "minutes_are_no_number": (
         "escalate:\n  rules:\n    - {escalate_to: a, escalate_after_minutes: .nan}\n",
