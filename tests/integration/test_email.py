@@ -1,0 +1,107 @@
+"""Mails of a real `tocsin run` on a real SMTP server: once, as HTML and text, in one thread; and late rather than
+never when the server is away."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.smtp import SMTP
+
+from contract.receivers import SmtpReceiver, smtp_receiver
+from integration.running import Tocsin, free_port
+from integration.waiting import incident, incidents, post, shown, until
+
+pytestmark = pytest.mark.integration
+
+NASTY = "Disk <b>full</b> & getting fuller"
+
+
+def installation(directory: Path, port: int) -> Tocsin:
+    mail = {"type": "email", "host": "127.0.0.1", "port": port, "tls": "none", "to": ["ops@example.org"]}
+    return Tocsin(
+        directory,
+        notify={
+            "channels": {"mail": {**mail, "from": "Tocsin <tocsin@example.org>"}},
+            "routes": [{"channels": ["mail"]}],
+            "retry_first": "300ms",
+            "retry_longest": "500ms",
+        },
+        correlate={"rules": [{"name": "quick", "resolve_delay": "100ms"}]},
+    )
+
+
+def alert(status: str = "firing") -> dict[str, Any]:
+    return {"title": NASTY, "severity": "critical", "service": "shop", "status": status, "key": "disk-7"}
+
+
+@pytest.mark.timeout(90)
+async def test_mails_arrive_once_as_html_and_text_in_one_thread(tmp_path: Path) -> None:
+    async with smtp_receiver() as receiver:
+        tocsin = installation(tmp_path, receiver.port)
+        await tocsin.start()
+        try:
+            assert (await post(tocsin, alert())).status_code == 202
+            await until(lambda: arrived(receiver, 1), "the mail of the opening")
+            assert (await post(tocsin, alert())).status_code == 202  # a repeat tells nobody
+            assert (await post(tocsin, alert("resolved"))).status_code == 202
+            await until(lambda: arrived(receiver, 2), "the mail of the end")
+            await tocsin.quiet()
+        finally:
+            tocsin.stop()
+    opened, resolved = receiver.mails  # and no third
+    assert receiver.recipients == [["ops@example.org"]] * 2
+    assert opened["Message-ID"] != resolved["Message-ID"]
+    assert opened["References"] == resolved["References"] == resolved["In-Reply-To"]
+    assert opened["Importance"] == "high"
+    assert NASTY in opened["Subject"]
+    assert "esolved" in resolved["Subject"]
+    for mail in (opened, resolved):
+        assert mail.get_content_type() == "multipart/alternative"
+        text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+        assert text is not None
+        assert html is not None
+        assert NASTY in text.get_content()
+        assert "Disk &lt;b&gt;full&lt;/b&gt; &amp; getting fuller" in html.get_content()
+
+
+@pytest.mark.timeout(90)
+async def test_a_mail_server_that_is_away_gets_the_mail_when_it_is_back(tmp_path: Path) -> None:
+    port = free_port()
+    tocsin = installation(tmp_path, port)
+    await tocsin.start()
+    receiver, loop = SmtpReceiver(), asyncio.get_running_loop()
+    try:
+        assert (await post(tocsin, alert())).status_code == 202
+        delivery = await until(lambda: ledger(tocsin, "failed"), "a failed attempt in the ledger")
+        assert "refused" in delivery["error"].lower() or "connect" in delivery["error"].lower()
+        server = await loop.create_server(lambda: SMTP(receiver, hostname="localhost", loop=loop), "127.0.0.1", port)
+        try:
+            await until(lambda: arrived(receiver, 1), "the mail, late")
+            delivery = await until(lambda: ledger(tocsin, "delivered"), "the delivery in the ledger")
+            (number,) = [one["number"] for one in await incidents(tocsin)]
+            printed = await asyncio.to_thread(tocsin.command, "incidents", "show", number)
+            assert "mail" in printed.stdout.partition("Deliveries")[2] or "delivered" in printed.stdout
+            (same,) = (await shown(tocsin, "incidents", "show", number))["deliveries"]
+            assert same["status"] == "delivered"
+            await tocsin.quiet()
+        finally:
+            server.close()
+    finally:
+        assert tocsin.stop() == 0
+    assert delivery["attempts"] >= 2
+    assert len(receiver.mails) == 1
+    assert receiver.mails[0]["X-Tocsin-Possible-Duplicate"] is None, "nobody took it before"
+
+
+async def arrived(receiver: SmtpReceiver, count: int) -> bool:
+    return len(receiver.mails) >= count
+
+
+async def ledger(tocsin: Tocsin, status: str) -> dict[str, Any]:
+    """The one delivery, once it has that status."""
+    for one in await incidents(tocsin):
+        for delivery in (await incident(tocsin, one["number"]))["deliveries"]:
+            if delivery["status"] == status:
+                return dict(delivery)
+    return {}
