@@ -112,7 +112,7 @@ def test_the_commands_in_the_pages_exist(page: Path) -> None:
 
 def test_the_commands_that_the_demo_offers_exist() -> None:
     offered = list(commands_in(invitation("http://127.0.0.1:9393")))
-    assert len(offered) == 3
+    assert len(offered) == 2
     for words in offered:
         command_of(words)
 
@@ -145,6 +145,6 @@ def test_the_json_in_the_readme_is_json() -> None:
 
 
 def test_a_wrong_command_in_a_page_would_be_found() -> None:
-    for words in (["incidents", "acknowledge"], ["incidents", "list", "--colour"], ["vanish"]):
+    for words in (["incidents", "acknowledges"], ["incidents", "list", "--colour"], ["vanish"]):
         with pytest.raises(LookupError):
             command_of(words)

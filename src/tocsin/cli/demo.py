@@ -279,7 +279,7 @@ def invitation(url: str, tocsin: str = "tocsin", unanswered: str = "INC-…") ->
     # At most 20 rows of 80 columns, so that all of it is on the smallest terminal.
     elsewhere = "" if url == DEFAULT_URL else f"    export TOCSIN_URL={url}\n"
     return f"""
-tocsin runs on at {url} until Ctrl-C. In another terminal:
+It runs on at {url} until Ctrl-C. In another terminal:
 
   Answer the incident that nobody answers:
 {elsewhere}    {tocsin} incidents list

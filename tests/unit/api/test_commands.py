@@ -33,7 +33,7 @@ async def test_a_command_is_applied_by_its_actor_and_stands_in_the_timeline(rig:
 
 
 async def test_the_number_works_like_the_id(rig: Any) -> None:
-    ids = [await rig.declared(f"Incident {n}") for n in range(4)]
+    ids = [await rig.declared(f"Incident {n}", correlation_id=f"c{n}") for n in range(8)]
     for incident in ids:
         number = (await rig.client.get(f"/api/incident_response/{incident}")).json()["number"]
         assert (await rig.client.get(f"/api/incident_response/{number}")).json()["id"] == incident
