@@ -74,14 +74,14 @@ async def test_a_mail_server_that_is_away_gets_the_mail_when_it_is_back(tmp_path
     try:
         assert (await post(tocsin, alert())).status_code == 202
         delivery = await until(lambda: ledger(tocsin, "failed"), "a failed attempt in the ledger")
-        assert "refused" in delivery["error"].lower() or "connect" in delivery["error"].lower()
+        assert "connect" in delivery["error"].lower()
         server = await loop.create_server(lambda: SMTP(receiver, hostname="localhost", loop=loop), "127.0.0.1", port)
         try:
             await until(lambda: arrived(receiver, 1), "the mail, late")
             delivery = await until(lambda: ledger(tocsin, "delivered"), "the delivery in the ledger")
             (number,) = [one["number"] for one in await incidents(tocsin)]
             printed = await asyncio.to_thread(tocsin.command, "incidents", "show", number)
-            assert "mail" in printed.stdout.partition("Deliveries")[2] or "delivered" in printed.stdout
+            assert any("mail" in line and "delivered" in line for line in printed.stdout.splitlines()), printed.stdout
             (same,) = (await shown(tocsin, "incidents", "show", number))["deliveries"]
             assert same["status"] == "delivered"
             await tocsin.quiet()
