@@ -31,6 +31,9 @@ TELL_SECONDS_MAX: Final = 20.0
 """How long the consequences of the story are waited for once it is told."""
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EXIT_AT_ONCE: Final = 130
+PICTURE_COLUMNS_MIN: Final = 76
+PICTURE_ROWS_MIN: Final = 20
+"""Four incidents and a few events."""
 EXIT_STOPPED: Final = 130
 """Somebody stopped `--once` before its end: it has proved nothing."""
 
@@ -67,6 +70,12 @@ def own_name() -> str:
     """How the shell finds tocsin."""
     below = os.path.relpath(sys.argv[0])
     return "tocsin" if shutil.which("tocsin") else min(below, sys.argv[0], key=len)
+
+
+def is_roomy() -> bool:
+    """Whether the picture of the demo fits the terminal; below, lines say the same."""
+    size = shutil.get_terminal_size()
+    return size.columns >= PICTURE_COLUMNS_MIN and size.lines >= PICTURE_ROWS_MIN
 
 
 def free_address(listen: str) -> str:
@@ -154,7 +163,7 @@ class _Demo:
         from tocsin.cli.demo_play import Player, Watcher
         from tocsin.cli.demo_view import view_for
 
-        live = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        live = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and is_roomy()
         async with httpx.AsyncClient(base_url=tocsin.url, timeout=30.0, trust_env=False) as client:
             watcher = Watcher(client, self._scene)
             player = Player(client, self._scene, speed=self._speed)
