@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tocsin.domain.errors import TocsinError
 
@@ -26,6 +26,8 @@ HEADER_SECONDS_MAX: Final = 10.0
 IDLE_SECONDS_MAX: Final = 75
 """Between two requests of one connection; Prometheus and Alertmanager send every 15 to 60 s."""
 HEADER_BYTES_MAX: Final = 32 * 1024
+"""Address and headers of one request; the parser has no limit of its own. A single header that does not end is let go
+when more than this follows its first read."""
 STOP_SECONDS_MAX: Final = 2
 """What running requests get at the end; longer waits are cut and answered again later by their command id."""
 
@@ -34,24 +36,53 @@ class ListenError(TocsinError):
     """The address cannot be listened on."""
 
 
-class _Protocol(H11Protocol):
-    """Closes connections whose request headers do not come."""
+class _Protocol(HttpToolsProtocol):
+    """Closes connections whose request headers do not come, or do not end."""
 
     header_seconds = HEADER_SECONDS_MAX
     _patience: asyncio.TimerHandle | None = None
+    _in_head = False
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._patience = self.loop.call_later(self.header_seconds, self._give_up)
 
     def data_received(self, data: bytes) -> None:
+        goes_on = self._in_head
         super().data_received(data)
+        if goes_on and self._in_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > HEADER_BYTES_MAX:
+                self.send_400_response("The headers are too long.")
         waits = self._waits()
         if not waits and self._patience is not None:
             self._patience.cancel()
             self._patience = None
         elif waits and self._patience is None and self.timeout_keep_alive_task is None:
             self._patience = self.loop.call_later(self.header_seconds, self._give_up)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(name, value)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def _count(self, *parts: bytes) -> None:
+        """What the parser calls refuses a request by raising."""
+        self._head_bytes += sum(map(len, parts))
+        if self._head_bytes > HEADER_BYTES_MAX:
+            raise ValueError(f"more than {HEADER_BYTES_MAX} bytes of headers")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._patience is not None:
@@ -100,7 +131,6 @@ class Server:
             "limit_concurrency": CONNECTIONS_MAX,
             "timeout_keep_alive": IDLE_SECONDS_MAX,
             "timeout_graceful_shutdown": STOP_SECONDS_MAX,
-            "h11_max_incomplete_event_size": HEADER_BYTES_MAX,
         }
         self._server = _Quiet(uvicorn.Config(app, **options))
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -63,6 +63,53 @@ async def test_who_drips_the_headers_of_a_second_request_is_let_go(server: Serve
     writer.close()
 
 
+LINE = b"x: " + b"y" * 1000 + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nhost: x\r\n" + LINE * 40 + b"\r\n", id="many headers"),
+        pytest.param(b"GET / HTTP/1.1\r\nhost: x\r\n" + LINE * 40, id="many headers without an end"),
+        pytest.param(b"GET / HTTP/1.1\r\nhost: x\r\ny: " + b"y" * 40_000 + b"\r\n\r\n", id="a long header"),
+        pytest.param(b"GET /" + b"y" * 40_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", id="a long address"),
+    ],
+)
+async def test_long_headers_are_refused(echo: Echo, head: bytes) -> None:
+    server = Server(echo, ("127.0.0.1", 0))
+    server.start()
+    reader, writer = await connect(server)
+    writer.write(head)
+    assert b" 400 " in await asyncio.wait_for(reader.read(), 10)
+    assert not echo.asked.is_set()
+    writer.close()
+    await server.stop()
+
+
+async def test_a_header_that_does_not_end_is_let_go(echo: Echo) -> None:
+    """Not by the clock: this server has all the patience in the world."""
+    server = Server(echo, ("127.0.0.1", 0), header_seconds=3600)
+    server.start()
+    reader, writer = await connect(server)
+    writer.write(b"GET / HTTP/1.1\r\nhost: ")
+    ending = asyncio.ensure_future(reader.read())
+    while not ending.done():
+        writer.write(b"y" * 1000)
+        await asyncio.sleep(0)
+    assert ending.exception() is not None or b" 400 " in ending.result()
+    writer.close()
+    await server.stop()
+
+
+async def test_headers_up_to_the_limit_are_taken_from_a_client_that_sends_ahead(server: Server) -> None:
+    reader, writer = await connect(server)
+    request = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n" + LINE * 30 + b"\r\n" + b"b" * 100_000
+    writer.write(request * 3)
+    for _ in range(3):
+        assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"ok"), 10)
+    writer.close()
+
+
 async def test_a_slow_answer_is_waited_for(server: Server, echo: Echo) -> None:
     echo.go_on.clear()
     async with httpx.AsyncClient(base_url=server.url) as client:
