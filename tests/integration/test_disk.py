@@ -34,7 +34,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of some megabytes; its end is the end of the test."""
     where = tmp_path / "state"
     where.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(where)], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(where)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"may not mount a tmpfs here: {mounted.stderr.strip()}")
     try:
         yield where
     finally:

@@ -61,9 +61,8 @@ def test_a_crash_in_the_middle_changes_nothing(story: Story, seed: int, tmp_path
 @every_story
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_crash_at_any_moment_changes_nothing(story: Story, after: bool, tmp_path: Path) -> None:
-    for transport in MORTAL[:2]:
-        for nth in range(undisturbed(story, transport).calls):
-            survives(story, transport, tmp_path / f"{transport.name}-{nth}", Crash(nth, after))
+    for nth in range(undisturbed(story, MORTAL[0]).calls):
+        survives(story, MORTAL[nth % 2], tmp_path / str(nth), Crash(nth, after))  # both in memory, for speed
 
 
 def survives(story: Story, transport: Transport, directory: Path, crash: Crash) -> None:
