@@ -32,7 +32,7 @@ async def asked(
     method: str = "GET",
     path: str = "/api/incident_response",
     host: str = "127.0.0.1:9393",
-    **headers: str,
+    **headers: str | bytes,
 ) -> httpx.Response:
     gate = Gate(who, settings=settings)
     named = {"host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
@@ -101,7 +101,9 @@ async def test_a_known_token_names_the_actor(authorization: str, actor: str | No
 
 async def test_an_actor_by_header_counts_only_without_tokens() -> None:
     assert (await asked(OPEN, x_tocsin_actor="ada")).text == "ada"
-    assert (await asked(OPEN, x_tocsin_actor="a" * 65)).status_code == 400
+    assert (await asked(OPEN, x_tocsin_actor="Zoë".encode())).text == "Zoë"
+    for wrong in ("a" * 65, b"\xff", "\u202e".encode()):
+        assert (await asked(OPEN, x_tocsin_actor=wrong)).status_code == 400
     assert (await asked(GUARDED, authorization=f"Bearer {TOKEN}", x_tocsin_actor="ada")).text == "grafana"
 
 
