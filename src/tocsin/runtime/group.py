@@ -70,11 +70,13 @@ class Group:
         }
 
     async def step(self) -> bool:
-        """One turn; False when there was nothing to do."""
+        """One turn; False when there was nothing to do.
+
+        An owner says in one commit what it read and what follows at once: planned and attempted for a free channel.
+        """
         busy = False
         for owner in self.owners:
-            busy |= await owner.read()
-        for owner in self.owners:
+            busy |= await owner.read(settle=False)
             busy |= await owner.tick()
         return busy
 

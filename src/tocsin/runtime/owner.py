@@ -161,17 +161,17 @@ class Owner:
 
     # ---- input -------------------------------------------------------------------------------------------------------
 
-    async def read(self) -> bool:
-        """Read at most one slice of each source and work it, in one commit if it fits. True if there was anything."""
+    async def read(self, *, settle: bool = True) -> bool:
+        """Read at most one slice of each source and work it, in one commit if it fits. True if there was anything.
+        Without `settle` the commit is left to the `tick` that has to follow: it may say more."""
         self._adopt_rules()
         busy = False
         for topic in self._order:
-            records = await self._slice(topic)
-            if not records:
-                continue
-            busy = True
-            await self._take(topic, records)
-        await self._settle()
+            if records := await self._slice(topic):
+                busy = True
+                await self._take(topic, records)
+        if settle:
+            await self._settle()
         return busy
 
     async def work(self, topic: Topic, records: Sequence[Record]) -> None:
