@@ -1,6 +1,7 @@
 """`tocsin run`: the whole of tocsin in this process, until a signal ends it."""
 
 import asyncio
+import gc
 import os
 import signal
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 EXIT_AT_ONCE: Final = 130
+YOUNG: Final = (5_000, 10, 200)
+"""When the collector looks for cycles, in new objects. Python's own figures made it walk everything 5 times while 2,400
+incidents were opened, for up to 0.26 s; now it does so after 10 million objects. There are few cycles here."""
 
 
 @click.command()
@@ -58,6 +62,9 @@ async def _serve(settings: "Settings") -> None:
         async with running(settings) as tocsin:
             where = f"incidents: {tocsin.url}/api/incident_response, data: {settings.data_dir}"
             problems = await tocsin.ready(stop)
+            gc.collect()
+            gc.freeze()  # what was loaded stays
+            gc.set_threshold(*YOUNG)
             say(f"tocsin is {'running, not ready yet' if problems else 'ready'}: {tocsin.url} ({where})")
             for problem in problems:
                 say(f"not ready: {problem}")
