@@ -6,6 +6,7 @@ partitions allow it: an alert stays on time while its partition is at most the g
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +62,7 @@ def readable(sightings: list[Sighting]) -> bool:
     return True
 
 
+@pytest.mark.timeout(300)  # 5,000 cases take a minute on a quiet machine
 @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_order_within_the_grace_gives_the_same_member_sets(data: st.DataObject) -> None:
