@@ -47,6 +47,9 @@ EVENT_LOG_GRACE: Final = 2.0
 """Seconds that the start waits for the event log. Without it the stream runs all the same, and is not ready."""
 PUBLISH_ATTEMPTS: Final = 3
 """A client waits for the answer: better to say no soon than to hold its connection."""
+GATHER: Final = 0.025
+"""Seconds between two rounds of the event log, unless it has fallen behind: each is some transactions. At rest nobody
+waits for it; under load who waits for the outcome of a command waits so much longer at most."""
 ORDER: Final = ("ingest", "core", "settings", "persist")
 """In which the loops are stopped: what a later one reads, an earlier one writes."""
 RETENTION_EVERY: Final = 600.0
@@ -327,6 +330,8 @@ class Node:
         await sink.load()
         while await sink.step() or not stop.is_set():
             if not sink.behind:
+                if not sink.catching_up:
+                    await self._world.clock.wait(stop, GATHER)
                 await self._rest(sink.places(), IDLE_MAX, stop)
 
     async def _rest(self, places: Mapping[tuple[str, int], int], seconds: float, *events: asyncio.Event) -> None:

@@ -32,6 +32,8 @@ class SinkRunner:
         self._next: dict[tuple[str, int], int] = {}
         self._topics = topics
         self._failures = 0
+        self.catching_up = False
+        """A batch of the last round was full: there is more."""
         self.loaded = asyncio.Event()
 
     @property
@@ -74,7 +76,7 @@ class SinkRunner:
 
     async def step(self) -> bool:
         """Take one batch of each partition; False when there was nothing new anywhere."""
-        busy = False
+        busy = self.catching_up = False
         for (topic, partition), start in list(self._next.items()):
             try:
                 records, next_offset = await self._reader.read(topic, partition, start, records_max=BATCH_RECORDS_MAX)
@@ -85,6 +87,7 @@ class SinkRunner:
             if next_offset == start:
                 continue
             busy = True
+            self.catching_up |= next_offset - start >= BATCH_RECORDS_MAX
             try:
                 await self._sink.append(topic, partition, records, next_offset)
             except LostPosition:
