@@ -73,6 +73,8 @@ class Want(msgspec.Struct, frozen=True):
 
     channel: str
     at: Instant
+    page_at: Instant | None = None
+    """From when on one of them is a page: it goes before what waits in other partitions, too."""
 
 
 class Decider(Protocol[State]):

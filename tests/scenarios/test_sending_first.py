@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from scenarios.sending import a_slow_pager, over_channels
 from scenarios.transports import in_memory
 from scenarios.words import Play, alert
@@ -30,9 +28,5 @@ def test_pages_go_before_everything_that_waits(tmp_path: Path) -> None:
     assert play(CROWD, in_memory(1), tmp_path).problems == []
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    reason="runtime.effects.Lanes gives room to the partition that asks first, not to the one that has a page waiting",
-)
 def test_pages_go_before_what_waits_in_other_partitions(tmp_path: Path) -> None:
     assert play(CROWD, in_memory(4), tmp_path).problems == []

@@ -89,8 +89,8 @@ class Notify:
         return None
 
     def wants(self, state: Ledger) -> Sequence[Want]:
-        wanted = ((channel, lane.wants_at()) for channel, lane in state.lanes.items())
-        return [Want(channel, at) for channel, at in wanted if at is not None]
+        wanted = ((channel, lane.wants_at(), lane.pages_at()) for channel, lane in state.lanes.items())
+        return [Want(channel, at, page_at) for channel, at, page_at in wanted if at is not None]
 
     def effects(self, state: Ledger) -> Sequence[Effect]:
         """Attempted and unfinished. An attempt that became pointless is not among them: should it be lost in a crash,

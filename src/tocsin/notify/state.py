@@ -118,6 +118,11 @@ class Lane:
         firsts = (line.first() for line in (self.pages, self.others, self.lost))
         return min((first[0] for first in firsts if first), default=None)
 
+    def pages_at(self) -> Instant | None:
+        """From when on a page waits."""
+        first = self.pages.first()
+        return first[0] if first else None
+
 
 @dataclass(slots=True)
 class Ledger:

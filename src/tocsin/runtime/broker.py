@@ -1,8 +1,8 @@
-"""The port to the log. Everything that tocsin promises rests on these few calls (PROTOCOL.md); one contract suite runs them
-over every implementation (`tests/contract/test_brokers.py`).
+"""The port to the log. Everything that tocsin promises rests on these few calls (PROTOCOL.md); one contract suite runs
+them over every implementation (`tests/contract/test_brokers.py`).
 
-Offsets of a partition rise by one from 0 without holes and are never used again, also after a trim. A record, once read, is
-never different. Calls may be concurrent; appends to one partition take effect one after the other.
+Offsets of a partition rise by one from 0 without holes and are never used again, also after a trim. A record,
+once read, is never different. Calls may be concurrent; appends to one partition take effect one after the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ BATCH_BYTES_MAX: Final = 900 * 1024
 
 
 class Conflict(TocsinError):
-    """The partition does not end where the writer expected: somebody else has written. Nothing of this append counts."""
+    """The partition does not end where the writer expected: somebody else has written. Nothing of it counts."""
 
 
 class Doubt(TocsinError):
@@ -40,7 +40,7 @@ class Unavailable(TocsinError):
 
 
 class Broken(TocsinError):
-    """The log itself cannot be trusted or used any more (disk full, fsync error, checksum): stop, say why, lose nothing."""
+    """The log cannot be trusted or used any more (disk full, fsync error, checksum): stop, say why, lose nothing."""
 
 
 def batch_sizes(drafts: Sequence[Draft]) -> list[int]:
@@ -90,8 +90,9 @@ class Broker(Protocol):
     async def end(self, topic: str, partition: int) -> int:
         """The offset that the next record will get."""
 
-    async def wait(self, beyond: Mapping[tuple[str, int], int], timeout: float) -> None:
-        """Return as soon as one of the partitions has an end above the given offset, at the latest after `timeout` seconds."""
+    async def wait(self, beyond: Mapping[tuple[str, int], int], timeout: float) -> None:  # noqa: ASYNC109 - the port waits itself
+        """Return as soon as one of the partitions has an end above the given offset, at the latest after `timeout`
+        seconds."""
 
     async def commit(self, group: str, positions: Mapping[tuple[str, int], tuple[int, str]]) -> None:
         """Store (next offset, metadata) per (topic, partition) for `group`, all or none."""

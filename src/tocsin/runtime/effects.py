@@ -12,9 +12,10 @@ from collections import Counter as Count
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from tocsin.domain.instant import Instant
 from tocsin.notify.channel import Channel, Sent
 from tocsin.runtime.world import World
-from tocsin.stage import DeliveryResult, Effect
+from tocsin.stage import DeliveryResult, Effect, Want
 
 __all__ = ["RELEASE_GRACE", "Effects", "Lanes"]
 
@@ -38,11 +39,27 @@ class Lanes:
         self.taken: Count[str] = Count()
         self.sending: Count[str] = Count()
         self._freed: list[Callable[[], None]] = []
+        self._paging: dict[object, frozenset[str]] = {}
+        """Who has pages waiting, and for which channels: nobody else's messages go before those."""
 
-    def room(self, name: str) -> int:
-        """How many more sends over `name` may be attempted now."""
+    def room(self, name: str, who: object) -> int:
+        """How many more sends over `name` may be attempted by `who` now; while others have pages waiting for it, one at
+        a time and only a page."""
         channel = self.channels.get(name)
-        return UNKNOWN_ROOM if channel is None else max(0, channel.in_flight_max - self.taken[name])
+        if channel is None:
+            return UNKNOWN_ROOM
+        room = max(0, channel.in_flight_max - self.taken[name])
+        if any(name in channels for other, channels in self._paging.items() if other is not who):
+            return min(room, 1) if name in self._paging.get(who, ()) else 0
+        return room
+
+    def pages(self, who: object, channels: frozenset[str]) -> None:
+        """For which channels pages of `who` wait now. When that ends for one of them, the others may go on."""
+        before = self._paging.pop(who, frozenset())
+        if channels:
+            self._paging[who] = channels
+        if before - channels:
+            self._wake_all()
 
     def may_send(self, name: str) -> bool:
         channel = self.channels.get(name)
@@ -58,6 +75,9 @@ class Lanes:
 
     def free(self, name: str) -> None:
         self.taken[name] -= 1
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         for call in list(self._freed):
             call()
 
@@ -81,7 +101,12 @@ class Effects:
 
     def room(self, channel: str) -> int:
         """How many attempts over `channel` may be recorded now."""
-        return 0 if self._closed else self._lanes.room(channel)
+        return 0 if self._closed else self._lanes.room(channel, self)
+
+    def heed(self, wants: Sequence[Want], now: Instant) -> None:
+        """Before room is asked for: where a page waits, other partitions let it go first."""
+        paging = (want.channel for want in wants if want.page_at is not None and want.page_at <= now)
+        self._lanes.pages(self, frozenset() if self._closed else frozenset(paging))
 
     def resume(self, effects: Sequence[Effect]) -> None:
         """After a load: everything unfinished may have been sent before."""
@@ -185,6 +210,7 @@ class Effects:
         """End everything at once: the partition is lost."""
         self._closed = True
         self._lanes.no_longer(self._lane_freed)
+        self._lanes.pages(self, frozenset())
         for effect, _ in self._waiting:
             self._lanes.taken[effect.channel] -= 1
         self._waiting.clear()

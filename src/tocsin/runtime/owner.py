@@ -327,8 +327,10 @@ class Owner:
         """Record results of effects, fire deadlines, fill lanes, flush what has waited. True if there was anything."""
         self._adopt_rules()
         busy = False
-        for result in self.effects.results() if self.effects else ():
-            busy |= await self._apply(result)
+        if self.effects:
+            for result in self.effects.results():
+                busy |= await self._apply(result)
+            self.effects.heed(self.stage.wants(self.state), self._now())
         if (at := await self._gate.passed(self._first(), self._now())) is not None:
             busy |= await self._fire(at)
             busy |= await self._fill_lanes(at)
@@ -339,8 +341,7 @@ class Owner:
 
     def _first(self) -> Instant | None:
         """The earliest instant at which something is to be decided without input."""
-        deadline = self.stage.due(self.state)
-        first = deadline.at if deadline else None
+        first = deadline.at if (deadline := self.stage.due(self.state)) else None
         if self.effects:
             for want in self.stage.wants(self.state):
                 if (first is None or want.at < first) and self.effects.room(want.channel):

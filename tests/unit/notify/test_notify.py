@@ -196,7 +196,7 @@ def test_a_failed_one_waits_and_is_tried_until_the_attempts_are_used_up() -> Non
     (failed,) = ended(story, first, "failed", 0, detail="503", jitter=1.0)
     assert isinstance(failed, ev.DeliveryFailed)
     assert failed.next_attempt_at == at(1)
-    assert story.stage.wants(story.state) == [Want("ops", at(1))]
+    assert story.stage.wants(story.state) == [Want("ops", at(1), page_at=at(1))]
     assert room(story, 0.9) == []
     (second,) = room(story, 1)
     (failed,) = ended(story, second, "failed", 1, jitter=1.0)

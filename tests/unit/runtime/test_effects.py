@@ -1,7 +1,7 @@
 """Sends: after their commit, within the lanes, once; and again, marked, after a crash."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,7 +12,7 @@ from tocsin.runtime.effects import Effects, Lanes
 from tocsin.runtime.journal import JournalReader
 from tocsin.runtime.owner import Owner
 from tocsin.runtime.rules import SettingsFeed
-from tocsin.stage import Effect
+from tocsin.stage import Effect, Want
 from tocsin.testing.broker import Fault, MemoryBroker, SimulatedCrash
 from tocsin.testing.clock import VirtualClock
 from tocsin.testing.toy import Toy, toy_world
@@ -142,6 +142,23 @@ async def test_a_full_channel_leaves_the_rest_planned() -> None:
     assert receiver.most == 2
 
 
+async def test_a_page_goes_before_what_waits_in_other_partitions() -> None:
+    world = toy_world(MemoryBroker(VirtualClock(T0)), VirtualClock(T0))
+    lanes = Lanes({"toy": Receiver(in_flight_max=3), "other": Receiver(in_flight_max=3)})
+    woken: list[str] = []
+    one = Effects(world, lanes, lambda: True, lambda: woken.append("one"))
+    two = Effects(world, lanes, lambda: True, lambda: woken.append("two"))
+    two.heed([Want("toy", T0, page_at=T0)], T0)
+    assert (one.room("toy"), one.room("other"), two.room("toy")) == (0, 3, 3)
+    one.heed([Want("toy", T0, page_at=T0)], T0)
+    assert (one.room("toy"), two.room("toy")) == (1, 1)
+    two.heed([Want("toy", T0, page_at=T0 + timedelta(seconds=5))], T0)  # a retry, not ready yet
+    assert (one.room("toy"), two.room("toy")) == (3, 0)
+    assert woken == ["one", "two"]  # nobody waits for the page of `two` any more
+    one.drop()
+    assert two.room("toy") == 3
+
+
 async def test_partitions_share_the_lanes_of_a_channel() -> None:
     receiver = Receiver(in_flight_max=3)
     lanes = Lanes({"toy": receiver})
@@ -165,7 +182,7 @@ async def test_partitions_share_the_lanes_of_a_channel() -> None:
         await asyncio.sleep(0)
     assert [name for name, *_ in receiver.journal] == ["a", "b", "c", "d"]
     assert receiver.most == 3
-    assert lanes.room("toy") == 3
+    assert one.room("toy") == 3
 
 
 async def test_after_a_crash_what_was_attempted_is_sent_again_and_says_so() -> None:
