@@ -19,7 +19,7 @@ SEED = int(os.environ.setdefault("TOCSIN_TEST_SEED", str(secrets.randbelow(2**32
 PROFILE = "ci" if os.environ.get("CI") == "true" else "default"
 
 # No deadline: a timed assertion fails on a busy machine and on nothing else.
-settings.register_profile("default", deadline=None, print_blob=True)
+settings.register_profile("default", deadline=None, print_blob=True, max_examples=40)
 settings.register_profile("ci", deadline=None, print_blob=True, max_examples=300)
 settings.load_profile(PROFILE)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tocsin.domain.alert import Episode, Sighting, event_time
 from tocsin.testing.story import Desk, alert
 
-CASES = 5000 if os.environ.get("CI") else 400
+CASES = 5000 if os.environ.get("CI") else 150
 
 
 @st.composite

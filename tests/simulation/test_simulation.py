@@ -1,6 +1,6 @@
 """Whole lives of tocsin under a seed, with every fault there is, and a checker that knows nothing of how it works.
 
-`TOCSIN_SEEDS` is the number of seeds (20; 200 in CI) or one seed as `=<seed>`.
+`TOCSIN_SEEDS` is the number of seeds (10; 200 in CI) or one seed as `=<seed>`.
 """
 
 import os
@@ -9,7 +9,7 @@ import pytest
 
 from tocsin.testing.simulator import simulate
 
-CHOSEN = os.environ.get("TOCSIN_SEEDS") or ("200" if os.environ.get("CI") == "true" else "20")
+CHOSEN = os.environ.get("TOCSIN_SEEDS") or ("200" if os.environ.get("CI") == "true" else "10")
 SEEDS = [int(CHOSEN[1:])] if CHOSEN.startswith("=") else list(range(int(CHOSEN)))
 
 
