@@ -133,9 +133,9 @@ class EventLog:
         if self._closed:
             return
         self._closed = True
+        self.queries.close()  # first: only the last connection, if it may write, brings the write-ahead log in
         self._writer.submit(self._connection.close)
         self._writer.shutdown()
-        self.queries.close()
         self._lock.release()
 
     # ---- on the event loop -------------------------------------------------------------------------------------------

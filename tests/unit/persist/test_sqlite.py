@@ -2,6 +2,7 @@
 done."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -334,3 +335,14 @@ async def test_settings_and_housekeeping_change_no_view(log: EventLog, path: Pat
     assert topic_of(followed) is NOTIFICATIONS
     assert digest(path) == before
     assert verify(path).rows == 3
+
+
+async def test_closing_leaves_one_file_with_everything_in_it(path: Path, tmp_path: Path) -> None:
+    log = EventLog.open(path)
+    await log.append(TOPIC, 0, story(), 5)
+    assert log.queries.incidents().total == 1  # a reader is open
+    log.close()
+    assert not path.with_name(f"{path.name}-wal").exists()
+    copied = tmp_path / "copy.sqlite3"
+    shutil.copyfile(path, copied)
+    assert verify(copied).rows == 5
