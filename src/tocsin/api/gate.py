@@ -8,6 +8,7 @@ the browser of its user: foreign `Host` names (DNS rebinding) and foreign origin
 import hashlib
 import hmac
 import ipaddress
+import time
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin.api.answer import Failure
+from tocsin.api.rate import PER_SECOND, Rates
 from tocsin.settings import Settings
 from tocsin.settings.values import is_loopback
 
@@ -43,6 +45,7 @@ class Gate:
         self._tokens = [(token.name, token.hash.removeprefix("sha256:")) for token in settings.http.tokens]
         names = {settings.http.address[0], urlsplit(settings.http.external_url).hostname or ""}
         self._hosts = frozenset(name.lower() for name in names if name)
+        self._rates = Rates()
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,6 +80,8 @@ class Gate:
         state = scope.setdefault("state", {})
         if self._tokens:
             state["actor"] = self._token_name(headers)
+            if not self._rates.take(state["actor"], time.monotonic()):
+                raise Failure(503, "busy", f"more than {PER_SECOND:g} requests a second with one token", retry_after=1)
         else:
             self._refuse_other_hosts(headers)
             state["actor"] = self._local_actor(headers)
