@@ -14,16 +14,6 @@ from tocsin.persist.row import Delivery, Escalation
 
 RUNNING, AT_RISK, BREACHED, ENDED = "running", "at_risk", "breached", "ended"
 
-_STATUS: Final[dict[type[ev.Event], str]] = {
-    ev.DeliveryPlanned: "planned",
-    ev.DeliveryAttempted: "attempted",
-    ev.DeliveryDelivered: "delivered",
-    ev.DeliveryFailed: "failed",
-    ev.DeliveryGaveUp: "gave_up",
-    ev.DeliveryWithdrawn: "withdrawn",
-    ev.DeliverySuppressed: "suppressed",
-}
-
 _encode: Final = msgspec.json.Encoder().encode
 _steps_decoder: Final = msgspec.json.Decoder(tuple[ev.EscalationStep, ...])
 
@@ -36,7 +26,7 @@ def steps_of(row: Escalation) -> tuple[ev.EscalationStep, ...]:
 def fold_delivery(row: Delivery, event: ev.DeliveryEvent) -> None:
     """Change `row` as `event` says."""
     at_us = to_us(event.recorded_at)
-    row.incident_id, row.channel, row.status = event.incident_id, event.channel, _STATUS[type(event)]
+    row.incident_id, row.channel, row.status = event.incident_id, event.channel, event.word
     row.reason = event.reason
     row.next_attempt_us = None
     if isinstance(event, ev.DeliveryPlanned):

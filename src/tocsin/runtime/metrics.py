@@ -6,7 +6,7 @@ id; every label has a small, known set of values.
 
 import platform
 from collections import Counter as Count
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from prometheus_client import (
@@ -95,15 +95,6 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("gauge", "tocsin_build_info", "Always 1.", ("version", "python")),
 )
 
-OUTCOMES: Final[Mapping[type[ev.DeliveryEvent], str]] = {
-    ev.DeliveryPlanned: "planned",
-    ev.DeliveryAttempted: "attempted",
-    ev.DeliveryDelivered: "delivered",
-    ev.DeliveryFailed: "failed",
-    ev.DeliveryGaveUp: "gave_up",
-    ev.DeliveryWithdrawn: "withdrawn",
-    ev.DeliverySuppressed: "suppressed",
-}
 ACKNOWLEDGING: Final = (ev.Acknowledged, ev.Investigating, ev.Mitigated)
 
 
@@ -188,7 +179,7 @@ class Metrics:
             elif isinstance(event, ev.EscalationEvent):
                 self._escalation(event, counts)
             elif isinstance(event, ev.DeliveryEvent):
-                counts["tocsin_notifications_total", event.channel, OUTCOMES[type(event)]] += 1
+                counts["tocsin_notifications_total", event.channel, event.word] += 1
                 if isinstance(event, ev.DeliveryDelivered):
                     self.observe("tocsin_notification_seconds", event.duration_seconds, event.channel)
         for (name, *labels), amount in counts.items():

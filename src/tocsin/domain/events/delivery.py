@@ -16,6 +16,11 @@ class DeliveryEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     incident_id: str
     channel: str
 
+    @property
+    def word(self) -> str:
+        """The word of the ledger: `planned`, `attempted`, `delivered`, ..."""
+        return self.TYPE.removeprefix("delivery.")
+
 
 class DeliveryPlanned(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
     TYPE = "delivery.planned"
