@@ -5,6 +5,7 @@ Every sighting leaves exactly one trace: as the first of a member, in a tally, i
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from tocsin.correlate.attach import attach, open_new
 from tocsin.correlate.grouping import Placement, placement, rule_named, window_of
@@ -16,6 +17,7 @@ from tocsin.domain.alert import AlertBody, AlertFacts, AlertStatus, Episode, Sig
 from tocsin.domain.incident import Incident, Member
 from tocsin.domain.instant import Instant
 from tocsin.domain.lifecycle import UNFINISHED
+from tocsin.domain.window import admits
 from tocsin.wire.normalized import body_of
 
 
@@ -151,37 +153,24 @@ def join_or_open(
         if reach is not None and facts.start < reach.latest:
             return regroup(pen, where, partition_key, (facts, body))
     latest = kept[-1]
-    reason = admits(state, latest, facts.start, where)
+    reason = joins(state, latest, facts.start, where)
     if reason is None:
         return open_new(pen, where, partition_key, facts, body)
     return attach(pen, latest, facts, reason)
 
 
-def admits(state: State, incident: Incident, start: Instant, where: Placement) -> str | None:
-    """The reason for which an alert that starts last in its group joins `incident`, or None
-    (`domain.window.Session`).
-    """
+JOINS: Final = {"window": "joined_open_group", "reopen": "within_reopen_window"}
+
+
+def joins(state: State, incident: Incident, start: Instant, where: Placement) -> str | None:
+    """The reason for which an alert that starts last in its group joins `incident`, or None."""
     window = window_of(where.rule)
     reach = state.roster(incident.id).where(incident.gap)
     if reach is None:  # declared, no alert yet
         return "joined_open_group" if start <= incident.header.opened_at + window.gap else None
-    if start <= reach.end + window.gap and start <= reach.begun + window.length_max:
-        return "joined_open_group"
-    settled = settled_by(state, incident, start)
-    if settled is not None and start <= settled + window.reopen_within:
-        return "within_reopen_window"
-    return None
-
-
-def settled_by(state: State, incident: Incident, instant: Instant) -> Instant | None:
-    """When the last member was over, if all were by `instant`."""
-    last: Instant | None = None
-    for member in state.members(incident.id):
-        settled_at = member.resolved_at or incident.settled_at
-        if settled_at is None or settled_at > instant:
-            return None
-        last = settled_at if last is None else max(last, settled_at)
-    return last
+    settled = (member.resolved_at or incident.settled_at for member in state.members(incident.id))
+    why = admits(start, reach.begun, reach.end, settled, window)
+    return JOINS[why] if why else None
 
 
 def late(pen: Pen, where: Placement, partition_key: str, facts: AlertFacts, body: AlertBody) -> Iterator[ev.Event]:

@@ -60,8 +60,3 @@ def severity_of(word: str, own: dict[str, Severity] | None = None) -> Severity:
     if own and lower in own:
         return own[lower]
     return WORDS.get(lower, DEFAULT)
-
-
-def highest(severities: "list[Severity]") -> Severity:
-    """The most urgent of a non-empty list."""
-    return min(severities, key=_RANK.__getitem__)

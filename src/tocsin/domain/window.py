@@ -34,6 +34,23 @@ class Piece(msgspec.Struct, frozen=True, order=True, gc=False):
     """When the whole member was over; the same in all its pieces."""
 
 
+def admits(
+    start: Instant, begun: Instant, end: Instant, settled: Iterable[Instant | None], window: Window
+) -> str | None:
+    """Why an alert that starts last joins a session from `begun` to `end` (`window` or `reopen`), or None.
+
+    `settled` has for each member when it was over; it is looked at only when the window itself is closed.
+    """
+    if start <= end + window.gap and start <= begun + window.length_max:
+        return "window"
+    last: Instant | None = None
+    for settled_at in settled:
+        if settled_at is None or settled_at > start:
+            return None
+        last = settled_at if last is None else max(last, settled_at)
+    return "reopen" if last is not None and start <= last + window.reopen_within else None
+
+
 class Session:
     """Members that belong together, while they are being collected."""
 
@@ -48,22 +65,8 @@ class Session:
         self._settled: list[Instant | None] = []
 
     def admits(self, start: Instant, window: Window) -> str | None:
-        """Why a first piece at `start` belongs here (`window` or `reopen`), or None."""
-        if start <= self.end + window.gap and start <= self.begun + window.length_max:
-            return "window"
-        settled = self.settled_by(start)
-        if settled is not None and start <= settled + window.reopen_within:
-            return "reopen"
-        return None
-
-    def settled_by(self, instant: Instant) -> Instant | None:
-        """When the last member was over, if all were by `instant`."""
-        last = self.end if not self._settled else None
-        for settled_at in self._settled:
-            if settled_at is None or settled_at > instant:
-                return None
-            last = settled_at if last is None else max(last, settled_at)
-        return last
+        """Why a first piece at `start` belongs here, or None; see `admits`."""
+        return admits(start, self.begun, self.end, self._settled, window)
 
     def take(self, first: Piece, later: Iterable[Piece], window: Window, *, reopens: bool = False) -> None:
         """Add a member by its first piece and its later ones."""
