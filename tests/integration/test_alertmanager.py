@@ -1,10 +1,8 @@
 """amtool, a real Alertmanager with a webhook receiver, and a client that behaves like Prometheus work unchanged."""
 
 import asyncio
-import contextlib
-import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,18 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from integration.running import Tocsin, call, free_port, running, spawn
+from integration.monitors import alertmanager, needs, telling
+from integration.running import Tocsin, call, running
 
 pytestmark = pytest.mark.integration
 
 WITHIN = 20.0
-
-
-def needs(program: str) -> str:
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"{program} is not installed (Debian: prometheus-alertmanager)")
-    return found
 
 
 async def until(check: Callable[[], Any], what: str) -> Any:
@@ -40,40 +32,8 @@ def incidents(tocsin: Tocsin) -> list[dict[str, Any]]:
     return list(httpx.get(f"{tocsin.url}/api/incident_response").json()["items"])
 
 
-@contextlib.asynccontextmanager
-async def alertmanager(directory: Path, receiver: str) -> AsyncIterator[str]:
-    program = needs("prometheus-alertmanager")
-    port = free_port()
-    config = directory / "alertmanager.yml"
-    config.write_text(
-        "route: {receiver: tocsin, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 1s}\n"
-        f"receivers: [{{name: tocsin, webhook_configs: [{{url: '{receiver}', send_resolved: true}}]}}]\n"
-    )
-    url = f"http://127.0.0.1:{port}"
-    process = spawn(
-        directory / "alertmanager.log",
-        program,
-        f"--config.file={config}",
-        f"--storage.path={directory / 'am'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    )
-    try:
-        await until(lambda: answers(f"{url}/-/ready"), "Alertmanager's start")
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-def answers(url: str) -> bool:
-    with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(url).status_code == 200
-    return False
-
-
 async def test_amtool_adds_an_alert_to_tocsin_as_it_does_to_alertmanager(tmp_path: Path) -> None:
-    amtool = needs("amtool")
+    amtool = needs("amtool", "prometheus-alertmanager")
     async with running(tmp_path) as (tocsin, _):
         summary = "--annotation=summary=Disk of a is full"
         await call(
@@ -91,11 +51,11 @@ async def test_amtool_adds_an_alert_to_tocsin_as_it_does_to_alertmanager(tmp_pat
 
 
 async def test_a_real_alertmanager_fires_repeats_and_resolves(tmp_path: Path) -> None:
-    amtool = needs("amtool")
+    amtool = needs("amtool", "prometheus-alertmanager")
     rule = {"correlate": {"rules": [{"name": "default", "resolve_delay": "1s"}]}}
     async with (
         running(tmp_path / "tocsin", **rule) as (tocsin, sink),
-        alertmanager(tmp_path, f"{tocsin.url}/api/v1/alerts") as url,
+        alertmanager(tmp_path, telling(f"{tocsin.url}/api/v1/alerts")) as url,
     ):
         add = (amtool, f"--alertmanager.url={url}", "alert", "add", "HighLatency", "service=shop", "severity=page")
         end = (datetime.now(UTC) + timedelta(seconds=4)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,109 @@
+"""A real Prometheus finds something ill, people are told by tocsin, and the same Prometheus sees tocsin at work.
+
+Two ways in, on each log: through Prometheus's Alertmanager, and from Prometheus itself, for which tocsin is one.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.monitors import Patient, alertmanager, every_second, prometheus, telling
+from integration.running import Sink, Tocsin, running
+from integration.waiting import incidents, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+WATCHES_TOCSIN = Path(__file__).parents[2] / "deploy/prometheus/tocsin.rules.yml"
+
+RULES = """\
+groups:
+  - name: patients
+    rules:
+      - alert: PatientIll
+        expr: patient_errors > 0
+        labels: {severity: critical, service: patient}
+        annotations: {summary: "{{ $labels.job }} has {{ $value }} errors"}
+"""
+SETTINGS: dict[str, Any] = {
+    "correlate": {"rules": [{"name": "default", "resolve_delay": "1s"}]},
+    "escalate": {
+        "rules": [
+            {
+                "condition": {"severity": ["critical"], "status": ["open"]},
+                "escalate_to": "everyone",
+                "escalate_after_minutes": 0,
+            }
+        ]
+    },
+}
+
+
+@pytest.fixture(params=["embedded"])
+def log(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Settings of the log that tocsin runs on."""
+    assert request.param == "embedded"
+    return {"partitions": 2}
+
+
+@contextlib.asynccontextmanager
+async def way_in(way: str, tocsin: Tocsin, directory: Path) -> AsyncIterator[str]:
+    """Whom Prometheus tells: `host:port`."""
+    if way == "prometheus":
+        yield tocsin.url.removeprefix("http://")
+        return
+    async with alertmanager(directory, telling(f"{tocsin.url}/api/v1/alerts")) as url:
+        yield url.removeprefix("http://")
+
+
+async def told(sink: Sink, kind: str) -> dict[str, Any]:
+    """The body of the first message of a kind."""
+
+    async def look() -> list[dict[str, Any]]:
+        return [one["body"] for one in sink.journal if one["body"]["type"] == kind]
+
+    return (await until(look, f"{kind} at the webhook"))[0]
+
+
+@pytest.mark.parametrize("way", ["alertmanager", "prometheus"])
+async def test_what_a_rule_finds_is_told_and_what_recovers_too(way: str, log: dict[str, Any], tmp_path: Path) -> None:
+    rules = tmp_path / "patients.rules.yml"
+    rules.write_text(RULES)
+    async with (
+        Patient() as patient,
+        running(tmp_path / "tocsin", **SETTINGS, **log) as (tocsin, sink),
+        way_in(way, tocsin, tmp_path) as alerts_to,
+        prometheus(
+            tmp_path,
+            every_second(
+                {"patient": patient.address, "tocsin": tocsin.url.removeprefix("http://")},
+                alerts_to,
+                [rules, WATCHES_TOCSIN],
+            ),
+        ) as watcher,
+    ):
+        await watcher.until("patient_errors == 0")
+        patient.errors = 3
+        opened = await told(sink, "incident.opened")
+        (found,) = await incidents(tocsin)
+        assert (found["title"], found["severity"]) == ("patient has 3 errors", "critical")
+        assert found["number"] == opened["incident"]["number"]
+        await told(sink, "escalation.fired")
+
+        await watcher.until('tocsin_incidents_open{severity="critical"} == 1')
+        await watcher.until("sum(tocsin_escalation_lateness_seconds_count) >= 1")
+        ((_, late),) = await watcher.until(
+            "histogram_quantile(0.99, sum by (le) (tocsin_escalation_lateness_seconds_bucket)) >= 0"
+        )
+        assert late <= 1.0
+        readers = await watcher.until("sum by (stage) (tocsin_consumer_lag_records) == 0")
+        assert {labels["stage"] for labels, _ in readers} >= {"ingest", "correlate", "escalate", "notify", "persist"}
+
+        patient.errors = 0
+        resolved = await told(sink, "incident.resolved")
+        assert resolved["incident"]["number"] == found["number"]
+        await watcher.until('tocsin_incidents_open{severity="critical"} == 0')
+        assert [one["body"]["type"] for one in sink.journal].count("incident.opened") == 1
+        assert await watcher.query('ALERTS{alertname=~"Tocsin.*", alertstate="firing"}') == []
