@@ -92,6 +92,20 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("counter", "tocsin_stage_inputs_total", "Inputs that a stage decided.", ("stage",)),
     Metric("counter", "tocsin_stage_decide_seconds_total", "Time that deciding and evolving took.", ("stage",)),
     Metric("counter", "tocsin_partition_loads_total", "How often the owners of a partition were loaded.", ()),
+    Metric("counter", "tocsin_append_failures_total", "Appends that failed or whose outcome was in doubt.", ("topic",)),
+    Metric("gauge", "tocsin_event_loop_lag_seconds", "How late the loop came back from its last short sleep.", ()),
+    Metric("gauge", "tocsin_fetch_age_seconds", "Since a group last heard from the log, records or none.", ("group",)),
+    Metric("gauge", "tocsin_heartbeat_age_seconds", "Since the log last confirmed a member of the group.", ("group",)),
+    Metric(
+        "gauge",
+        "tocsin_position_age_seconds",
+        "Since the position of a stage last moved while there was something to read.",
+        ("stage", "partition"),
+    ),
+    Metric("gauge", "tocsin_ready", "1 when alerts are taken and worked on, else 0; what /-/ready says.", ()),
+    Metric("gauge", "tocsin_problems", "Lines that /-/ready lists.", ()),
+    Metric("gauge", "tocsin_clock_seconds", "What tocsin takes for now, in seconds since 1970.", ()),
+    Metric("gauge", "tocsin_disk_free_bytes", "Room left for log and event log, where there is less.", ()),
     Metric("gauge", "tocsin_build_info", "Always 1.", ("version", "python")),
 )
 

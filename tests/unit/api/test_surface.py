@@ -2,6 +2,7 @@
 
 import base64
 import re
+import time
 from typing import Any
 
 import orjson
@@ -95,6 +96,21 @@ async def test_metrics(rig: Any) -> None:
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'tocsin_alerts_received_total{format="native"} 1.0' in answer.text
     assert "inc_" not in answer.text
+
+
+async def test_metrics_say_whether_it_is_ready_and_what_time_it_takes_for_now(rig: Any) -> None:
+    def values(text: str) -> dict[str, float]:
+        lines = (line.split(" ") for line in text.splitlines() if line.startswith("tocsin_"))
+        return {name: float(value) for name, value in lines}
+
+    shown = values((await rig.client.get("/metrics")).text)
+    assert (shown["tocsin_ready"], shown["tocsin_problems"]) == (1, 0)
+    assert shown["tocsin_disk_free_bytes"] > 0
+    earliest, latest = time.time() - 60, time.time()
+    assert earliest < shown["tocsin_clock_seconds"] <= latest
+    await rig.node.stop()
+    shown = values((await rig.client.get("/metrics")).text)
+    assert (shown["tocsin_ready"], shown["tocsin_problems"]) == (0, 1)
 
 
 async def test_pages_load_nothing_from_outside(rig: Any) -> None:
