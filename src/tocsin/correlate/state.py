@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from tocsin.domain.agenda import Agenda
-from tocsin.domain.alert import AlertFacts, RawMark
+from tocsin.domain.alert import AlertFacts, Episode, RawMark
 from tocsin.domain.events import CommandEvent
 from tocsin.domain.incident import Incident, Member
 from tocsin.domain.instant import Instant
@@ -296,4 +296,7 @@ class State:
 
 
 def episode_key(member: Member) -> EpisodeKey:
-    return (member.fingerprint, member.starts_at, member.correlation_id)
+    """Where `continues` looks: a start names an episode only for sources whose `startsAt` does. A key or a window may
+    have another instant at each sending."""
+    starts_at = member.starts_at if member.episode is Episode.STARTS_AT else None
+    return (member.fingerprint, starts_at, member.correlation_id)

@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+import pytest
+from msgspec.structs import replace
+
 from tocsin.domain.alert import Episode
 from tocsin.testing.story import Desk, alert, at, types
 
@@ -74,6 +77,15 @@ def test_a_key_is_one_episode_until_it_is_resolved() -> None:
     desk.read(alert("a", 301, status="resolved", episode=Episode.KEYED))
     desk.until(400)
     assert types(desk.read(alert("a", 400, episode=Episode.KEYED))) == ["incident.opened"]
+
+
+@pytest.mark.parametrize("episode", [Episode.KEYED, Episode.WINDOW])
+def test_an_instant_that_names_no_episode_makes_no_new_one(episode: Episode) -> None:
+    """PagerDuty's `timestamp` differs at each sending of the same key."""
+    sent = [replace(alert("a", minute, episode=episode), starts_at=at(minute)) for minute in (0, 3, 6)]
+    desk = Desk().read_all(sent)
+    assert types(desk.events) == ["incident.opened", "journal.tallied", "journal.tallied"]
+    assert desk.replayed() == desk.state
 
 
 def test_resolved_closes_after_a_day_and_retires_a_week_later() -> None:
