@@ -131,7 +131,9 @@ def test_a_record_counts_only_at_the_offset_its_writer_expected(expected: int, o
     assert counts(headers, offset) == (expected == offset)
 
 
-@pytest.mark.parametrize("sequence", [None, b"", b"-7", b"+7", b" 7", b"7.0", b"0x7", b"seven", "٧".encode()])
+@pytest.mark.parametrize(
+    "sequence", [None, b"", b"-7", b"+7", b" 7", b"7.0", b"0x7", b"seven", b"7", b"0" * 5000 + b"7", "٧".encode()]
+)
 def test_a_record_without_a_proper_sequence_never_counts(sequence: bytes | None) -> None:
     assert not counts(() if sequence is None else (("ce_sequence", sequence),), 7)
 
