@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from tocsin.settings import kafka
 from tocsin.settings import source as src
 from tocsin.settings.part import part_at
 from tocsin.settings.problem import Place, Problem, SettingsError, suggestion
@@ -49,7 +50,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """
     source = _read(path) if path is not None else src.Source()
     src.overlay(source, environ, frozenset(Settings.words()))
-    problems = [*source.problems, *_references(source), *_access(source)]
+    problems = [*source.problems, *_references(source), *_access(source), *kafka.problems(source)]
     try:
         settings = Settings.model_validate(source.tree, context={"lookup": lambda text: _lookup(text, environ)})
     except ValidationError as error:

@@ -13,6 +13,7 @@ from tocsin.domain import rules as domain
 from tocsin.domain.events import BY_TYPE
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.severity import Severity
+from tocsin.settings.kafka import TopicName
 from tocsin.settings.part import Part
 from tocsin.settings.problem import suggestion
 from tocsin.settings.values import Duration, Name, OneOrMore, PositiveDuration
@@ -77,6 +78,9 @@ class IngestPart(Part):
     )
     severities: dict[Annotated[str, Field(min_length=1)], Severity] = Field(
         default={}, description="Severity words of your sources, before the built-in table: {sev-a: critical}."
+    )
+    topics: OneOrMore[TopicName] = Field(
+        default=(), max_length=64, description="Further Kafka topics to read alerts from, in any format; whole names."
     )
 
     def struct(self) -> domain.IngestRules:

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from platformdirs import user_state_path
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from tocsin.domain import rules as domain
 from tocsin.domain.ids import PARTITIONS_MAX
 from tocsin.domain.severity import Severity
+from tocsin.settings import kafka
+from tocsin.settings.kafka import KAFKA, KafkaPart, RunPart
 from tocsin.settings.part import Part
 from tocsin.settings.rules import (
     DEFAULT,
@@ -42,10 +44,10 @@ EMBEDDED: Final = "embedded://"
 
 
 def _broker(value: str) -> str:
-    if value.startswith("kafka:"):
-        raise ValueError("kafka:// is not available in this version yet; use embedded://")
-    if not value.startswith(EMBEDDED) or (value != EMBEDDED and not value.startswith("embedded:///")):
-        raise ValueError(f"{value!r} is not a broker; write embedded:// or embedded:///directory")
+    if value.startswith(KAFKA):
+        kafka.servers_of(value)
+    elif not value.startswith(EMBEDDED) or (value != EMBEDDED and not value.startswith("embedded:///")):
+        raise ValueError(f"{value!r} is not a broker; write embedded://, embedded:///directory or kafka://host:9092")
     return value
 
 
@@ -152,11 +154,17 @@ class Settings(Part):
         description="Directory of the log and the database.",
     )
     broker: Annotated[str, AfterValidator(_broker)] = Field(
-        default=EMBEDDED, description="The log: embedded:// = log.sqlite3 in data_dir, or embedded:///directory."
+        default=EMBEDDED,
+        description="The log: embedded:// = log.sqlite3 in data_dir, embedded:///directory, or kafka://host:9092,….",
     )
     partitions: int = Field(
-        default=1, ge=1, le=PARTITIONS_MAX, description="Partitions of each topic; fixed when they are made."
+        default=1,
+        ge=1,
+        le=PARTITIONS_MAX,
+        description=f"Partitions of each topic, {kafka.PARTITIONS} on Kafka if left out; fixed when they are made.",
     )
+    kafka: KafkaPart = Field(default=KafkaPart(), description="How Kafka is used; only with broker: kafka://….")
+    run: RunPart = Field(default=RunPart(), description="What `tocsin run` runs.")
     http: HttpPart = Field(default=HttpPart(), description="The HTTP side.")
     persist: PersistPart = Field(default=PersistPart(), description="The event log and its views.")
     ingest: IngestPart = Field(default=IngestPart(), description="How alerts are read.")
@@ -172,9 +180,22 @@ class Settings(Part):
     notify: NotifyPart = Field(default=NotifyPart(), description="Who is told what, and how.")
     people: PeoplePart = Field(default=PeoplePart(), description="Teams and their addresses.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _partitions(cls, tree: Any) -> Any:
+        """The default that depends on the broker."""
+        broker = tree.get("broker") if isinstance(tree, dict) else None
+        on_kafka = isinstance(broker, str) and broker.startswith(KAFKA)
+        return {"partitions": kafka.PARTITIONS, **tree} if on_kafka else tree
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """`host:port` of the Kafka servers to ask first; empty on the embedded log."""
+        return kafka.servers_of(self.broker) if self.broker.startswith(KAFKA) else ()
+
     @property
     def log_path(self) -> Path:
-        """File of the embedded log."""
+        """File of the embedded log; only with `embedded://`."""
         directory = self.broker.removeprefix(EMBEDDED)
         return (Path(directory) if directory else self.data_dir) / "log.sqlite3"
 
@@ -207,6 +228,8 @@ class Settings(Part):
     def published(self) -> dict[str, Any]:
         """The tree with every default filled in and no secret, for `config show`."""
         shown: dict[str, Any] = _shown(self)
+        if not self.servers:  # what has no effect here, and would be refused when read again
+            del shown["kafka"], shown["run"], shown["ingest"]["topics"]
         shown["notify"]["channels"].setdefault(CONSOLE, {"type": CONSOLE})
         shown["escalate"]["rules"] = _shown(self.escalate.struct())
         return shown
@@ -227,7 +250,7 @@ class Settings(Part):
                     f"the default escalation rules page {', '.join(missing)}, not named in people.teams: "
                     f"their pages go to {self.people.catch_all!r}"
                 )
-        return found
+        return [*found, *kafka.warnings(self.servers, self.kafka.security)]
 
 
 def _plain(part: Part, *, reveal: bool) -> dict[str, Any]:

@@ -83,13 +83,9 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
         "instance: a/b\n",
         ["1:11: 'a/b' is not a name: letters, digits, '_', '-' and '.', at most 64, no leading sign"],
     ),
-    "kafka_broker": (
-        "broker: kafka://localhost:9092\n",
-        ["1:9: kafka:// is not available in this version yet; use embedded://"],
-    ),
     "unknown_broker": (
         "broker: nats://x\n",
-        ["1:9: 'nats://x' is not a broker; write embedded:// or embedded:///directory"],
+        ["1:9: 'nats://x' is not a broker; write embedded://, embedded:///directory or kafka://host:9092"],
     ),
     "postgresql_database": (
         "persist:\n  database: postgresql://x\n",
