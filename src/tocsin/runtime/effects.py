@@ -85,8 +85,8 @@ class Lanes:
 class Effects:
     """The sends of one notify owner. `wake` is called when a result is there or a lane has become free."""
 
-    def __init__(self, world: World, lanes: Lanes, held: Callable[[], bool], wake: Callable[[], None]) -> None:
-        """`held`: whether the partition is still ours, asked immediately before each send."""
+    def __init__(self, world: World, lanes: Lanes, held: Callable[[float], bool], wake: Callable[[], None]) -> None:
+        """`held`: whether the partition is ours for so many seconds more, asked immediately before each send."""
         self._world = world
         self._lanes = lanes
         self._held = held
@@ -128,11 +128,11 @@ class Effects:
 
     def start(self) -> None:
         """Send what was reserved, as far as the lanes allow. Call only when the journal knows every attempt."""
-        if self._closed or not self._held():
+        if self._closed:
             return
         still: list[tuple[Effect, bool]] = []
         for effect, possible_duplicate in self._waiting:
-            if not self._lanes.may_send(effect.channel):
+            if not self._lanes.may_send(effect.channel) or not self._held(self._longest(effect.channel)):
                 still.append((effect, possible_duplicate))
                 continue
             self._lanes.sending[effect.channel] += 1
@@ -148,9 +148,13 @@ class Effects:
 
     async def _send(self, effect: Effect, possible_duplicate: bool) -> None:
         started = self._world.clock.monotonic()
+        if not self._closed and not self._held(self._longest(effect.channel)):
+            self._lanes.sending[effect.channel] -= 1
+            self._waiting.append((effect, possible_duplicate))
+            return
         try:
-            if self._closed or not self._held():
-                return
+            if self._closed:
+                return  # it stays attempted in the journal, for whoever has the partition then
             sent = await self._call(effect, possible_duplicate)
             self._results.append(
                 DeliveryResult(
@@ -167,6 +171,11 @@ class Effects:
         finally:
             self._lanes.sending[effect.channel] -= 1
             self._lanes.free(effect.channel)
+
+    def _longest(self, name: str) -> float:
+        """Seconds that one send over channel `name` takes at most."""
+        channel = self._lanes.channels.get(name)
+        return channel.timeout_seconds + SEND_GRACE if channel else 0.0
 
     async def _call(self, effect: Effect, possible_duplicate: bool) -> Sent:
         channel = self._lanes.channels.get(effect.channel)
@@ -192,6 +201,11 @@ class Effects:
     @property
     def has_results(self) -> bool:
         return bool(self._results)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an attempt is recorded that has not begun: its lane is taken, or the partition may not be ours."""
+        return bool(self._waiting)
 
     @property
     def busy(self) -> bool:

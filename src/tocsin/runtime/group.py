@@ -36,14 +36,20 @@ class Group:
         """Set when an effect has ended: a turn is due without new input."""
         self.owners: list[Owner] = []
         self.effects: list[Effects] = []
+        self._lanes = lanes
         in_front: Owner | None = None
         for stage in topology.deciders(partition, partitions, stream):
-            effects = Effects(world, lanes, lambda: self._held, self.wake.set)
+            effects = self._new_effects()
             owner = Owner(stage, world, feed, partitions=partitions, effects=effects, ahead=in_front)
             self.owners.append(owner)
-            self.effects.append(effects)
             if COMMANDS in stage.reads:
                 in_front = owner
+
+    def _new_effects(self) -> Effects:
+        held = lambda seconds: self._held and self._world.lease.holds(seconds)  # noqa: E731 - bound to this group
+        effects = Effects(self._world, self._lanes, held, self.wake.set)
+        self.effects.append(effects)
+        return effects
 
     async def load(self) -> None:
         """Load every owner; see `Owner.load`."""
@@ -84,10 +90,32 @@ class Group:
         """Seconds that may pass until the next turn, without new input."""
         return min(owner.idle_for() for owner in self.owners)
 
-    async def release(self) -> None:
-        """Give the partition back in order: what correlate still has to say comes first."""
+    async def suspend(self) -> None:
+        """Say everything that is still to be said and send nothing more, in order: what correlate has to say comes
+        first. Then `resume`, or `drop`.
+
+        Raises:
+            Lost: others work on the partition already.
+        """
         for owner in self.owners:
             await owner.release()
+
+    async def untouched(self) -> bool:
+        """Whether nobody has written to a journal of this partition since `suspend`: the states are still right."""
+        for owner in self.owners:
+            if not await owner.untouched():
+                return False
+        return True
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        self.effects.clear()
+        for owner in self.owners:
+            owner.resume(self._new_effects())
+
+    async def release(self) -> None:
+        """Give the partition back."""
+        await self.suspend()
         self.drop()
 
     def drop(self) -> None:

@@ -7,11 +7,14 @@ group's.
 """
 
 import asyncio
+from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 import msgspec
 
 from tocsin.domain.instant import from_ms
+from tocsin.runtime.arrivals import Place
 from tocsin.runtime.broker import Doubt
 from tocsin.runtime.positions import check_source
 from tocsin.runtime.rejects import append_shared, reject, rejected_draft
@@ -20,14 +23,13 @@ from tocsin.runtime.world import SourceLost, World
 from tocsin.stage import Mapped, Mapper, RawRecord, Rejected
 from tocsin.topics import NORMALIZED, RAW
 from tocsin.wire.position import record_fingerprint
-from tocsin.wire.record import Draft
+from tocsin.wire.record import Draft, Record
 
 __all__ = ["GROUP", "IngestRunner"]
 
 GROUP: Final = "tocsin.ingest"
-READ_RECORDS_MAX: Final = 1000
-READ_BYTES_MAX: Final = 1024 * 1024
-"""One batch: mapping it holds the loop for some 50 ms at most."""
+STORE_EVERY: Final = 1.0
+"""Seconds between two stores of the position, each of which costs as much as a batch of alerts."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -40,15 +42,25 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class IngestRunner:
-    """One raw partition. `load` once, then `step` from one task."""
+    """One partition of a raw topic. `load` once, then `step` from one task, at the end `settle`.
 
-    def __init__(self, mapper: Mapper, world: World, feed: SettingsFeed, partition: int) -> None:
+    The position is stored at most once a second: what a crash makes it read again is recognised by correlate.
+    """
+
+    def __init__(
+        self, mapper: Mapper, world: World, feed: SettingsFeed, partition: int, *, topic: str = RAW.name
+    ) -> None:
+        self.topic = topic
         self.partition = partition
         self.next = 0
+        self._stored = 0
+        """The position that the group has."""
+        self._stored_at = -inf
+        self._mark: Mark | None = None
         self._mapper = mapper
         self._world = world
         self._feed = feed
-        self._name = f"{RAW.name}/{partition}"
+        self._name = f"{topic}/{partition}"
         self._incarnation = ""
 
     async def load(self) -> None:
@@ -59,20 +71,29 @@ class IngestRunner:
         """
         broker = self._world.broker
         part = f"read {self._name}"
-        self._incarnation = await self._world.patiently(part, lambda: broker.incarnation(RAW.name))
-        known = await self._world.patiently(part, lambda: broker.committed(GROUP, RAW.name, self.partition))
+        self._incarnation = await self._world.patiently(part, lambda: broker.incarnation(self.topic))
+        known = await self._world.patiently(part, lambda: broker.committed(GROUP, self.topic, self.partition))
         if known is None:
-            self.next = await self._world.patiently(part, lambda: broker.begin(RAW.name, self.partition))
-            return
-        self.next, mark = known[0], msgspec.json.decode(known[1], type=Mark)
-        if mark.incarnation != self._incarnation:
-            was = f"it is {self._incarnation}, {mark.incarnation} was read up to {self.next}"
-            raise SourceLost("source_recreated", f"{self._name}: {was}")
-        await check_source(self._world, RAW.name, self.partition, self.next, mark.fingerprint)
+            self.next = await self._world.patiently(part, lambda: broker.begin(self.topic, self.partition))
+        else:
+            self.next, mark = known[0], msgspec.json.decode(known[1], type=Mark)
+            if mark.incarnation != self._incarnation:
+                was = f"it is {self._incarnation}, {mark.incarnation} was read up to {self.next}"
+                raise SourceLost("source_recreated", f"{self._name}: {was}")
+            await check_source(self._world, self.topic, self.partition, self.next, mark.fingerprint)
+        self._stored = self.next
 
-    def places(self) -> dict[tuple[str, int], int]:
+    def places(self) -> dict[Place, int]:
         """(topic, partition) -> next offset."""
-        return {(RAW.name, self.partition): self.next}
+        return {(self.topic, self.partition): self.next}
+
+    def needed(self) -> dict[Place, int]:
+        """(topic, partition) -> the offset from which on a new process would read."""
+        return {(self.topic, self.partition): self._stored}
+
+    def idle_for(self) -> float:
+        """Seconds until `step` has something to do without new input; infinite when it never will."""
+        return inf if self._mark is None else max(0.0, self._stored_at + STORE_EVERY - self._world.clock.monotonic())
 
     async def step(self) -> bool:
         """Map one batch and see it into the log; False when there is nothing to read.
@@ -80,24 +101,34 @@ class IngestRunner:
         Raises:
             SourceLost: records were trimmed before they were read.
         """
-        broker, start = self._world.broker, self.next
-        records = await self._world.patiently(
-            f"read {self._name}",
-            lambda: broker.read(
-                RAW.name, self.partition, start, records_max=READ_RECORDS_MAX, bytes_max=READ_BYTES_MAX
-            ),
-        )
-        if not records:
-            return False
-        if records[0].offset != start:
-            raise SourceLost(
-                "source_trimmed", f"{self._name} begins at {records[0].offset}; {start} was to be read next"
-            )
+        records = await self._world.arrived("ingest", self.topic, self.partition, self.next)
+        if records:
+            if records[0].offset != self.next:
+                await self._check_begin(records[0].offset)
+            await self._map(records)
+        if self.idle_for() <= 0:
+            await self.settle()
+        return bool(records)
+
+    async def settle(self) -> None:
+        """Store the position."""
+        if self._mark is not None:
+            await self._commit(self.next, self._mark)
+            self._mark = None
+
+    async def _check_begin(self, offset: int) -> None:
+        """A producer's transactions leave holes in the offsets; only what was trimmed is lost."""
+        broker = self._world.broker
+        begin = await self._world.patiently(f"read {self._name}", lambda: broker.begin(self.topic, self.partition))
+        if begin > self.next:
+            raise SourceLost("source_trimmed", f"{self._name} begins at {offset}; {self.next} was to be read next")
+
+    async def _map(self, records: Sequence[Record]) -> None:
         rules = self._feed.rules
         began = self._world.clock.monotonic()
         raw = [
             RawRecord(
-                RAW.name,
+                self.topic,
                 self.partition,
                 self._incarnation,
                 record.offset,
@@ -111,11 +142,10 @@ class IngestRunner:
         self._world.metrics.decided("ingest", len(raw), self._world.clock.monotonic() - began)
         await self._publish(mapped)
         last = records[-1]
-        mark = Mark(record_fingerprint(last.key, last.value), self._incarnation, rules.version)
-        await self._commit(last.offset + 1, mark)
+        self.next = last.offset + 1
+        self._mark = Mark(record_fingerprint(last.key, last.value), self._incarnation, rules.version)
         for name, number in mapped.received.items():
             self._world.metrics.add("tocsin_alerts_received_total", number, name)
-        return True
 
     async def _publish(self, mapped: Mapped) -> None:
         """Append everything and return when all of it is acknowledged. Batches of a partition go one after the
@@ -138,7 +168,7 @@ class IngestRunner:
 
     async def _commit(self, next_offset: int, mark: Mark) -> None:
         broker = self._world.broker
-        place = {(RAW.name, self.partition): (next_offset, msgspec.json.encode(mark).decode())}
+        place = {(self.topic, self.partition): (next_offset, msgspec.json.encode(mark).decode())}
         attempt = 0
         while True:
             try:
@@ -148,7 +178,8 @@ class IngestRunner:
                 attempt += 1
                 await self._world.wait_after(f"commit {self._name}", attempt, error)
         self._world.problems.drop(f"commit {self._name}")
-        self.next = next_offset
+        self._stored = next_offset
+        self._stored_at = self._world.clock.monotonic()
 
 
 def _draft_of(rejected: Rejected) -> Draft:

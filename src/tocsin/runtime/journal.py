@@ -25,7 +25,8 @@ from tocsin.wire.record import Draft, Record
 __all__ = ["Journal", "JournalReader", "Lost", "Slice"]
 
 READ_RECORDS_MAX: Final = 1000
-"""Records a read: enough to be cheap, few enough to keep the loop fair."""
+READ_BYTES_MAX: Final = 4 * 1024 * 1024
+"""A read: enough to be cheap, little enough to keep the loop fair."""
 
 
 class Lost(TocsinError):
@@ -43,8 +44,10 @@ class Slice(NamedTuple):
 class JournalReader:
     """Reads journals; may start anywhere and remembers nothing."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, follow: str = "") -> None:
+        """`follow`: read what has arrived for the reader of this name; empty = read the log itself."""
         self._world = world
+        self._follow = follow
 
     async def read(self, topic: str, partition: int, offset: int, *, records_max: int = READ_RECORDS_MAX) -> Slice:
         """The records from `offset` on that count. `next` = `offset` at the end of the journal.
@@ -52,10 +55,14 @@ class JournalReader:
         Raises:
             SourceLost: records at `offset` have been trimmed.
         """
-        broker = self._world.broker
+        broker, arrivals = self._world.broker, self._world.arrivals
         records = await self._world.patiently(
             f"read {topic}/{partition}",
-            lambda: broker.read(topic, partition, offset, records_max=records_max),
+            lambda: (
+                arrivals.pull(self._follow, topic, partition, offset, records_max=records_max, bytes_max=READ_BYTES_MAX)
+                if self._follow
+                else broker.read(topic, partition, offset, records_max=records_max)
+            ),
         )
         if not records:
             return Slice([], offset)

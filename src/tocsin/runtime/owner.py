@@ -26,8 +26,9 @@ from tocsin.domain.events import Event, Positioned
 from tocsin.domain.instant import EPOCH, Instant
 from tocsin.runtime.broker import BATCH_BYTES_MAX
 from tocsin.runtime.effects import Effects
+from tocsin.runtime.folding import fold
 from tocsin.runtime.gate import Gate
-from tocsin.runtime.journal import Journal, JournalReader
+from tocsin.runtime.journal import Journal
 from tocsin.runtime.pending import Pending, item_of
 from tocsin.runtime.positions import Positions, check_source
 from tocsin.runtime.rejects import append_shared, reject_record
@@ -38,20 +39,19 @@ from tocsin.runtime.world import SourceLost, World
 from tocsin.stage import Decider, Fact, Input, Room
 from tocsin.topics import COMMANDS, NORMALIZED, Kind, Topic
 from tocsin.wire.command import decode_command
-from tocsin.wire.events import POSITION, counts, decode, encode, source_of
+from tocsin.wire.events import counts, decode, encode, source_of
 from tocsin.wire.normalized import decode_batch
-from tocsin.wire.position import decode_position, encode_position
+from tocsin.wire.position import encode_position
 from tocsin.wire.record import Draft, Record
 
 __all__ = ["Owner", "StageBug"]
 
-READ_RECORDS_MAX: Final = 1000
-READ_BYTES_MAX: Final = 1024 * 1024
-"""One read of one source: a storm of alerts holds up a command by no more than this takes to decide."""
 FIRE_MAX: Final = 1000
 """Deadlines a tick: then the sources are looked at again."""
 TALLY_EVERY: Final = 1.0
 """Seconds that repeats wait for company (DESIGN §6)."""
+WAITING_LOOK: Final = 1.0
+"""Seconds between two looks whether a send that waits may begin; a lane that becomes free wakes its owner at once."""
 POSITION_EVERY: Final = 10.0
 """Seconds of input without a commit (PROTOCOL §3): what a restart reads again."""
 
@@ -128,36 +128,27 @@ class Owner:
             Lost: somebody else wrote between the fold and the claim.
             SourceLost: a source, or the journal itself, is not what it was.
         """
-        end = await self.fold()
+        folded = await fold(self.stage, self.world)
+        self.state, self.positions, self._latest = folded.state, folded.positions, folded.latest
         for topic in self.stage.reads:
             source = f"{topic.name}/{self.partition}"
             place = self.positions.next(source), self.positions.fingerprint(source)
             await check_source(self.world, topic.name, self.partition, *place)
-        self.journal = Journal(self.world, self.stage.journal.name, self.partition, end)
+        self.journal = Journal(self.world, self.stage.journal.name, self.partition, folded.end)
         # Evolved like every record of the journal: whoever folds it later sees the claim, too.
         self.stage.evolve(self.state, await self.journal.claim(self._now()))
         if self.effects:
             self.effects.resume(self.stage.effects(self.state))
 
-    async def fold(self) -> int:
-        """Make the state from the journal; returns where the journal ends. `load` does it, and checks of a state."""
-        end = 0
-        async for part in JournalReader(self.world).whole(self.stage.journal.name, self.partition):
-            for record in part.records:
-                self._replay(record)
-            end = part.next
-        return end
+    async def untouched(self) -> bool:
+        """Whether nobody has written to the journal since this owner did."""
+        return self.journal is not None and await self._end(self.stage.journal.name) == self.journal.expected
 
-    def _replay(self, record: Record) -> None:
-        event = decode(record.headers, record.value)
-        self.stage.evolve(self.state, event)
-        self._latest = max(self._latest, event.recorded_at)
-        self.world.metrics.folded(event)
-        if (header := record.header(POSITION)) is not None:
-            position = decode_position(header)
-            self.positions.fold(position)
-            for source, mark in position.raw.items():
-                self.stage.advanced(self.state, mark, source)
+    def resume(self, effects: Effects | None) -> None:
+        """Go on after `release`; what was cut off then may have been sent."""
+        self.effects = effects
+        if effects:
+            effects.resume(self.stage.effects(self.state))
 
     # ---- input -------------------------------------------------------------------------------------------------------
 
@@ -167,7 +158,7 @@ class Owner:
         self._adopt_rules()
         busy = False
         for topic in self._order:
-            if records := await self._slice(topic):
+            if records := await self._arrived(topic):
                 busy = True
                 await self._take(topic, records)
         if settle:
@@ -180,14 +171,11 @@ class Owner:
         await self._take(topic, records)
         await self._settle()
 
+    async def _arrived(self, topic: Topic) -> Sequence[Record]:
+        return await self.world.arrived(self.stage.name, topic.name, self.partition, self.next(topic.name))
+
     async def _slice(self, topic: Topic) -> Sequence[Record]:
-        broker, offset = self.world.broker, self.next(topic.name)
-        return await self.world.patiently(
-            f"read {topic.name}/{self.partition}",
-            lambda: broker.read(
-                topic.name, self.partition, offset, records_max=READ_RECORDS_MAX, bytes_max=READ_BYTES_MAX
-            ),
-        )
+        return await self.world.read(topic.name, self.partition, self.next(topic.name))
 
     async def _read_to(self, topic: Topic, end: int) -> None:
         while self.next(topic.name) < end:
@@ -386,6 +374,8 @@ class Owner:
         if self.effects and self.effects.has_results:
             return 0.0
         wait = self._overdue()
+        if self.effects and self.effects.waiting:
+            wait = min(wait, WAITING_LOOK)
         if (first := self._first()) is not None:
             wait = min(wait, (first - self._now()).total_seconds())
         return max(0.0, wait)

@@ -6,18 +6,19 @@ it notices.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from tocsin.domain.errors import Retry
 from tocsin.persist.sqlite import LostPosition, Unusable
+from tocsin.runtime.arrivals import Place
 from tocsin.runtime.journal import JournalReader
 from tocsin.runtime.world import SourceLost, World
 from tocsin.stage import Sink
-from tocsin.topics import Topic
 
-__all__ = ["SinkRunner"]
+__all__ = ["READER", "SinkRunner"]
 
+READER: Final = "persist"
 BATCH_RECORDS_MAX: Final = 1000
 """One transaction: large enough to be cheap, small enough that readers see it soon."""
 
@@ -25,12 +26,13 @@ BATCH_RECORDS_MAX: Final = 1000
 class SinkRunner:
     """All partitions of all event topics. `load` once, then `step` from one task."""
 
-    def __init__(self, sink: Sink, world: World, topics: Sequence[Topic]) -> None:
+    def __init__(self, sink: Sink, world: World, places: Iterable[Place]) -> None:
+        """`places`: what is fed, in this order."""
         self._sink = sink
         self._world = world
-        self._reader = JournalReader(world)
-        self._next: dict[tuple[str, int], int] = {}
-        self._topics = topics
+        self._reader = JournalReader(world, follow=READER)
+        self._next: dict[Place, int] = {}
+        self._places = tuple(places)
         self._failures = 0
         self.catching_up = False
         """A batch of the last round was full: there is more."""
@@ -44,10 +46,9 @@ class SinkRunner:
     async def load(self) -> None:
         """Ask the sink how far it is, for as long as it takes. A sink that is ahead of the log (whose tail is lost
         then, PROTOCOL §9) keeps its partition stopped, and says so."""
-        for topic in self._topics:
-            for partition in range(self._world.broker.partitions(topic.name)):
-                while not await self._load(topic.name, partition):
-                    pass
+        for topic, partition in self._places:
+            while not await self._load(topic, partition):
+                pass
         self.loaded.set()
 
     async def _load(self, topic: str, partition: int) -> bool:
@@ -70,7 +71,7 @@ class SinkRunner:
             self._next[topic, partition] = position
         return True
 
-    def places(self) -> dict[tuple[str, int], int]:
+    def places(self) -> dict[Place, int]:
         """(topic, partition) -> next offset of everything that is fed."""
         return dict(self._next)
 

@@ -4,16 +4,19 @@ In: the parts that `Node` (or the test driver) chose. Out: one object that is ha
 parts of it, so that a simulation with a seed runs the same each time.
 """
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final, TypeVar
 
 from tocsin.domain.errors import TocsinError
 from tocsin.domain.instant import Instant
-from tocsin.runtime.broker import Broker, Unavailable
+from tocsin.runtime.arrivals import Arrivals, Place
+from tocsin.runtime.broker import Broker, Record, Unavailable
 from tocsin.runtime.clock import Clock
+from tocsin.runtime.lease import Forever, Lease
 from tocsin.runtime.metrics import Metrics
 
 __all__ = ["Pause", "Problems", "SourceLost", "World"]
@@ -23,6 +26,11 @@ log: Final = logging.getLogger("tocsin.runtime")
 Pause = Callable[[float], Awaitable[None]]
 """Let so many seconds pass."""
 
+READ_RECORDS_MAX: Final = 1000
+READ_BYTES_MAX: Final = 1024 * 1024
+"""One read of one source: a storm of alerts holds up a command by no more than this takes to decide (some 50 ms)."""
+REST_MAX: Final = 30.0
+"""Seconds a loop sleeps at most."""
 RETRY_FIRST: Final = 0.05
 RETRY_LONGEST: Final = 5.0
 """Seconds between attempts. Longer would delay pages after the fault has ended, shorter would load what is ill."""
@@ -67,6 +75,7 @@ class World:
     """One per process (or simulated process)."""
 
     broker: Broker
+    arrivals: Arrivals
     clock: Clock
     instance: str
     member: str
@@ -75,6 +84,7 @@ class World:
     random: Random
     pause: Pause
     problems: Problems = field(default_factory=Problems)
+    lease: Lease = field(default_factory=Forever)
 
     def now(self) -> Instant:
         return self.clock.now()
@@ -93,6 +103,39 @@ class World:
             if attempt >= REPORT_AFTER:
                 self.problems.drop(what)
             return result
+
+    async def read(self, topic: str, partition: int, offset: int) -> Sequence[Record]:
+        """A slice of the log from `offset` on."""
+        return await self.patiently(
+            f"read {topic}/{partition}",
+            lambda: self.broker.read(topic, partition, offset, records_max=READ_RECORDS_MAX, bytes_max=READ_BYTES_MAX),
+        )
+
+    async def arrived(self, reader: str, topic: str, partition: int, offset: int) -> Sequence[Record]:
+        """A slice of what has arrived from `offset` on, for `reader`, which is done with everything below."""
+        return await self.patiently(
+            f"read {topic}/{partition}",
+            lambda: self.arrivals.pull(
+                reader, topic, partition, offset, records_max=READ_RECORDS_MAX, bytes_max=READ_BYTES_MAX
+            ),
+        )
+
+    async def rest(self, places: Mapping[Place, int], seconds: float, *events: asyncio.Event) -> None:
+        """Sleep until something has arrived beyond `places`, one of `events` is set, or `seconds` have passed."""
+        if seconds <= 0 or any(event.is_set() for event in events):
+            await asyncio.sleep(0)
+            return
+        arrival = asyncio.ensure_future(self.arrivals.wait(places, min(seconds, REST_MAX)))
+        waits = [arrival, *(asyncio.ensure_future(event.wait()) for event in events)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if arrival.done():
+                arrival.result()
+        except Unavailable as error:
+            await self.wait_after("wait for the log", 1, error)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def wait_after(self, what: str, attempt: int, error: BaseException) -> None:
         """Wait before attempt `attempt` + 1: exponential with full jitter, bounded."""

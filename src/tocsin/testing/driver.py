@@ -16,8 +16,10 @@ from typing import Any, Final
 from tocsin import topology
 from tocsin.domain.rules import Rules
 from tocsin.notify.channel import Channel
+from tocsin.runtime.arrivals import Polled
 from tocsin.runtime.broker import Broker
 from tocsin.runtime.effects import Lanes
+from tocsin.runtime.folding import fold
 from tocsin.runtime.group import Group
 from tocsin.runtime.ingest import IngestRunner
 from tocsin.runtime.metrics import Metrics
@@ -75,6 +77,7 @@ class Driver:
         self._processes += 1
         world = World(
             broker=self.broker,
+            arrivals=Polled(self.broker),
             clock=self.clock,
             instance="simulated",
             member=f"process-{self._processes}",
@@ -95,7 +98,8 @@ class Driver:
         for runner in self.ingest:
             await runner.load()
         if self._sink is not None:
-            self._sink_runner = SinkRunner(self._sink, world, EVENT_TOPICS)
+            places = [(topic.name, p) for topic in EVENT_TOPICS for p in range(self.broker.partitions(topic.name))]
+            self._sink_runner = SinkRunner(self._sink, world, places)
             await self._sink_runner.load()
         self._feed = feed
 
@@ -178,6 +182,4 @@ class Driver:
 
     async def folded(self, owner: Owner) -> Any:
         """The state that the journal of `owner` gives to somebody who folds it now, without claiming."""
-        twin = Owner(owner.stage, owner.world, SettingsFeed(owner.world), partitions=self.partitions)
-        await twin.fold()
-        return twin.state
+        return (await fold(owner.stage, owner.world)).state

@@ -25,6 +25,7 @@ from tocsin.domain.alert import RawMark, Sighting
 from tocsin.domain.command import Command
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
+from tocsin.runtime.arrivals import Polled
 from tocsin.runtime.broker import Broker
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.world import World
@@ -179,6 +180,7 @@ def toy_world(broker: Broker, clock: VirtualClock, *, member: str = "m1", seed: 
 
     return World(
         broker=broker,
+        arrivals=Polled(broker),
         clock=clock,
         instance="test",
         member=member,

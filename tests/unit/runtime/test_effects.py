@@ -69,7 +69,7 @@ class Desk:
     async def load(self) -> None:
         world = toy_world(self.broker, self.clock)
         self.lanes = Lanes(self.channels)
-        effects = Effects(world, self.lanes, lambda: self.held, self.wake)
+        effects = Effects(world, self.lanes, lambda _: self.held, self.wake)
         self.owner = Owner(Toy(), world, SettingsFeed(world), partitions=1, effects=effects)
         await self.owner.load()
 
@@ -146,8 +146,8 @@ async def test_a_page_goes_before_what_waits_in_other_partitions() -> None:
     world = toy_world(MemoryBroker(VirtualClock(T0)), VirtualClock(T0))
     lanes = Lanes({"toy": Receiver(in_flight_max=3), "other": Receiver(in_flight_max=3)})
     woken: list[str] = []
-    one = Effects(world, lanes, lambda: True, lambda: woken.append("one"))
-    two = Effects(world, lanes, lambda: True, lambda: woken.append("two"))
+    one = Effects(world, lanes, lambda _: True, lambda: woken.append("one"))
+    two = Effects(world, lanes, lambda _: True, lambda: woken.append("two"))
     two.heed([Want("toy", T0, page_at=T0)], T0)
     assert (one.room("toy"), one.room("other"), two.room("toy")) == (0, 3, 3)
     one.heed([Want("toy", T0, page_at=T0)], T0)
@@ -163,7 +163,7 @@ async def test_partitions_share_the_lanes_of_a_channel() -> None:
     receiver = Receiver(in_flight_max=3)
     lanes = Lanes({"toy": receiver})
     world = toy_world(MemoryBroker(VirtualClock(T0)), VirtualClock(T0))
-    one, two = (Effects(world, lanes, lambda: True, lambda: None) for _ in range(2))
+    one, two = (Effects(world, lanes, lambda _: True, lambda: None) for _ in range(2))
     effects = [Effect(delivery_id=n, channel="toy", attempt=1, recipient="r", contacts={}, context={}) for n in "abcd"]
     one.reserve(effects[:2])
     assert (one.room("toy"), two.room("toy")) == (1, 1)
