@@ -126,6 +126,9 @@ class OauthPart(Part):
     client_id: str = Field(default="", max_length=1024, description="Client id at token_url.")
     client_secret: Secret | None = Field(default=None, description="Secret of the client id.")
     scope: str = Field(default="", max_length=1024, description="Scopes to ask for, separated by spaces.")
+    ca_file: Path | None = Field(
+        default=None, description="Certificates (PEM) that sign the one of token_url; none = the public ones."
+    )
     token_file: Path | None = Field(
         default=None, description="File that holds the token, instead of token_url; read anew for each connection."
     )
@@ -142,7 +145,7 @@ class SecurityPart(Part):
     password: Secret | None = Field(default=None, description="Password of the user.")
     oauth: OauthPart | None = Field(default=None, description="Where the token of OAUTHBEARER comes from.")
     ca_file: Path | None = Field(
-        default=None, description="Certificates (PEM) that sign the servers'; none = those of the system."
+        default=None, description="Certificates (PEM) that sign the servers'; none = the public ones, or SSL_CERT_FILE."
     )
     cert_file: Path | None = Field(
         default=None, description="Own certificate (PEM) with what leads to its root, for brokers that ask for one."

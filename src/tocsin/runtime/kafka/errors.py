@@ -212,8 +212,9 @@ def meaning(
         if case is None:
             return meaning(kafka.for_code(error)(f"code {error}"), topic=topic, group=group, server=server)
         return Meaning(case.what, _where(case, places), case.remedy)
-    if isinstance(found := getattr(error, "meaning", None), Meaning):
-        return found
+    for one in _chain(error):
+        if isinstance(found := getattr(one, "meaning", None), Meaning):
+            return found
     case, telling = _case_of(error)
     what = case.what
     if isinstance(telling, _SAYS) and (words := _words(telling)):
