@@ -98,8 +98,9 @@ def test_the_settings_in_the_pages_load(tmp_path: Path) -> None:
 
 def test_the_sample_of_alertmanager_sends_to_the_intake() -> None:
     sample = yaml.safe_load((CHECKOUT / "deploy/alertmanager.yml").read_text(encoding="utf-8"))
-    (receiver,) = sample["receivers"]
-    assert sample["route"]["receiver"] == receiver["name"]
+    receiver, beside = sample["receivers"]
+    assert sample["route"]["receiver"] == sample["route"]["routes"][-1]["receiver"] == receiver["name"]
+    assert sample["route"]["routes"][0]["receiver"] == beside["name"]
     assert receiver["webhook_configs"][0]["url"].endswith(":9393/api/v1/alerts")
     assert receiver["webhook_configs"][0]["send_resolved"] is True
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from integration.monitors import Patient, alertmanager, every_second, prometheus, telling
-from integration.running import Sink, Tocsin, running
+from integration.monitors import Patient, alertmanager, every_second, needs, prometheus, telling
+from integration.running import Sink, Tocsin, call, running
 from integration.waiting import incidents, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
-WATCHES_TOCSIN = Path(__file__).parents[2] / "deploy/prometheus/tocsin.rules.yml"
+SAMPLES = Path(__file__).parents[2] / "deploy/prometheus"
+WATCHES_TOCSIN = SAMPLES / "tocsin.rules.yml"
 
 RULES = """\
 groups:
@@ -107,3 +108,20 @@ async def test_what_a_rule_finds_is_told_and_what_recovers_too(way: str, log: di
         await watcher.until('tocsin_incidents_open{severity="critical"} == 0')
         assert [one["body"]["type"] for one in sink.journal].count("incident.opened") == 1
         assert await watcher.query('ALERTS{alertname=~"Tocsin.*", alertstate="firing"}') == []
+
+
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        (("check", "config"), "prometheus.yml"),
+        (("check", "rules", "--lint-fatal"), "tocsin.rules.yml"),
+        (("test", "rules"), "tocsin.rules.test.yml"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_promtool_finds_nothing_wrong_with_the_samples(words: tuple[str, ...], file: str) -> None:
+    await call(needs("promtool", "prometheus"), *words, str(SAMPLES / file))
+
+
+async def test_amtool_finds_nothing_wrong_with_the_sample() -> None:
+    await call(needs("amtool", "prometheus-alertmanager"), "check-config", str(SAMPLES.parent / "alertmanager.yml"))

@@ -1,6 +1,7 @@
 """The few pages for people: where to go, the operations of the API, the handbook. Nothing is loaded from outside."""
 
 import html
+import re
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -87,4 +88,14 @@ async def chapter(name: str) -> Response:
     if found is None:
         raise not_found("chapter", name)
     title, text = found
-    return page(title, f"<pre>{html.escape(text)}</pre>")
+    return page(title, f"<pre>{with_anchors(html.escape(text))}</pre>")
+
+
+def with_anchors(text: str) -> str:
+    """Headings can be linked to: `## What it is` is `#what-it-is`, as GitHub names it."""
+
+    def heading(match: re.Match[str]) -> str:
+        name = re.sub(r"[^\w -]", "", html.unescape(match[1])).strip().lower().replace(" ", "-")
+        return f'<span id="{name}">{match[0]}</span>'
+
+    return re.sub(r"^#+ (.+)$", heading, text, flags=re.MULTILINE)

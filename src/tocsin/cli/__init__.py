@@ -18,6 +18,7 @@ from tocsin.domain.errors import TocsinError
 VERBS: Final = {
     "run": "run",
     "demo": "demo",
+    "health": "health",
     "alerts": "alerts",
     "incidents": "incidents",
     "rejected": "rejected",
