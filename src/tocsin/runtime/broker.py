@@ -3,6 +3,10 @@ them over every implementation (`tests/contract/test_brokers.py`).
 
 Offsets of a partition rise by one from 0 without holes and are never used again, also after a trim. A record,
 once read, is never different. Calls may be concurrent; appends to one partition take effect one after the other.
+
+In a compacted topic (`Topic.compacted`) records may go missing whose key has a newer one, and tombstones (records
+without a value) after a day; when is the broker's choice. The newest record of each key and the last record of the
+partition stay, offsets too: there, and only there, a reader meets holes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,8 +85,8 @@ class Broker(Protocol):
     async def read(
         self, topic: str, partition: int, offset: int, *, records_max: int = 1000, bytes_max: int = 4 * 1024 * 1024
     ) -> Sequence[Record]:
-        """Records from `offset` on, in order, without a hole; at least one if there is one, whatever its size.
-        Empty at the end. Below the begin it starts at the begin."""
+        """Records from `offset` on, in order, without a hole (see above for compacted topics); at least one if there
+        is one, whatever its size. Empty at the end. Below the begin it starts at the begin."""
 
     async def begin(self, topic: str, partition: int) -> int:
         """The lowest offset that can still be read (= `end` when there is none)."""

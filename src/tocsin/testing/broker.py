@@ -5,13 +5,15 @@ errors at each run with the same input; nothing suspends but `wait`. The log out
 simulated crash, and after `close`, the next owner takes the same object. Nothing is durable.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from hashlib import blake2b
 
-from tocsin.domain.instant import to_ms
+from tocsin.domain.instant import Instant, to_ms
 from tocsin.runtime.broker import Conflict, Doubt, Draft, Record, Unavailable, batch_sizes
 from tocsin.runtime.clock import Clock
+from tocsin.runtime.embedded.compaction import TOMBSTONE_KEPT_MS
 from tocsin.runtime.embedded.tail import Tail
 from tocsin.runtime.embedded.waiters import Waiters
 from tocsin.topics import TOPICS, Topic
@@ -59,11 +61,21 @@ def _strike(faults: Mapping[Fault, type[BaseException]], fault: Fault | None, wh
 class _Log:
     """One partition."""
 
-    __slots__ = ("tail", "timestamp")
+    __slots__ = ("gone", "tail", "timestamp")
 
     def __init__(self) -> None:
         self.tail = Tail(0)
         self.timestamp = 0
+        self.gone: set[int] = set()
+        """Offsets that compaction has dropped."""
+
+    def read(self, offset: int, records_max: int, bytes_max: int) -> list[Record]:
+        offset = max(offset, self.tail.first)
+        while found := self.tail.read(offset, records_max, bytes_max):
+            if left := [record for record in found if record.offset not in self.gone]:
+                return left
+            offset = found[-1].offset + 1
+        return []
 
 
 class MemoryBroker:
@@ -93,6 +105,7 @@ class MemoryBroker:
         self.fault = None
         self._clock = clock
         self._kafka_like = kafka_like
+        self._topics = topics
         self._counts = {name: topic.partitions or partitions for name, topic in topics.items()}
         self._generations = dict.fromkeys(topics, 0)
         self._logs = {(name, p): _Log() for name, count in self._counts.items() for p in range(count)}
@@ -130,8 +143,7 @@ class MemoryBroker:
         bytes_max: int = 4 * 1024 * 1024,
     ) -> Sequence[Record]:
         """Records from `offset` on; see `Broker.read`."""
-        tail = self._log((topic, partition)).tail
-        return tail.read(max(offset, tail.first), records_max, bytes_max)
+        return self._log((topic, partition)).read(offset, records_max, bytes_max)
 
     async def begin(self, topic: str, partition: int) -> int:
         """The lowest offset that can still be read."""
@@ -172,6 +184,18 @@ class MemoryBroker:
         """Forget records below `before`, at most all."""
         tail = self._log((topic, partition)).tail
         tail.drop(min(before, tail.end))
+
+    async def retain(self, now: Instant, keep: Mapping[Place, int] | None = None) -> int:
+        """Compact every compacted topic; nothing grows too old in memory. Returns the records dropped."""
+        before = sum(len(log.gone) for log in self._logs.values())
+        for (topic, _), log in self._logs.items():
+            if self._topics[topic].compacted:
+                newest = {record.key: record.offset for record in log.read(0, sys.maxsize, sys.maxsize)}
+                for record in log.read(0, sys.maxsize, sys.maxsize):
+                    expired = record.value is None and record.timestamp < to_ms(now) - TOMBSTONE_KEPT_MS
+                    if (newest[record.key] > record.offset or expired) and record.offset + 1 < log.tail.end:
+                        log.gone.add(record.offset)
+        return sum(len(log.gone) for log in self._logs.values()) - before
 
     async def close(self) -> None:
         """Nothing to give back: the log stays, as a broker outlives its clients."""

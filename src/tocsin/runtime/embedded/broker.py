@@ -3,11 +3,12 @@
 In: calls from one event loop. Out: as `runtime/broker.py` says, durable when they return. Invariants: what a
 caller sees is committed; a record, once read, is never different, in memory or from the file; the queue of
 waiting appends is bounded. Writing is the writer's thread's, reading old records a few readers'; new ones are
-in memory. One process at a time: the lock says whose. It does not compact and never gives disk space back to
-the system; what was freed is used again.
+in memory. One process at a time: the lock says whose. It never gives disk space back to the system; what was freed
+is used again.
 """
 
 import asyncio
+import logging
 import secrets
 import sqlite3
 from collections import deque
@@ -22,6 +23,7 @@ from tocsin.domain.instant import Instant, to_ms
 from tocsin.runtime.broker import Broken, Draft, Record, batch_sizes
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.embedded import storage
+from tocsin.runtime.embedded.compaction import DIRTY, Pass
 from tocsin.runtime.embedded.lock import ProcessLock
 from tocsin.runtime.embedded.readers import Readers
 from tocsin.runtime.embedded.request import (
@@ -33,6 +35,7 @@ from tocsin.runtime.embedded.request import (
     Remove,
     Request,
     Retain,
+    Rewrite,
 )
 from tocsin.runtime.embedded.room import QueueRoom
 from tocsin.runtime.embedded.storage import Partition
@@ -42,6 +45,8 @@ from tocsin.runtime.embedded.writer import Outcome, Writer, verdict
 from tocsin.topics import TOPICS, Kind, Topic
 
 __all__ = ["EmbeddedBroker"]
+
+log: Final = logging.getLogger("tocsin.log")
 
 QUEUE_BYTES_MAX: Final = 32 * 1024 * 1024
 """Appends that wait for the disk: some seconds of a slow one. Further callers wait before they are queued."""
@@ -58,11 +63,13 @@ Result = TypeVar("Result")
 class _Shelf:
     """What the event loop knows of one partition: the newest committed truth."""
 
-    __slots__ = ("begin", "stored", "tail")
+    __slots__ = ("begin", "compact_from", "stored", "tail")
 
     def __init__(self, stored: Partition) -> None:
         self.stored = stored
         self.begin = stored.begin
+        self.compact_from = stored.begin + 1
+        """The end from which on a compaction pays again."""
         self.tail = Tail(stored.next)
 
 
@@ -231,7 +238,7 @@ class EmbeddedBroker:
 
     async def retain(self, now: Instant, keep: Mapping[Place, int] | None = None) -> int:
         """Forget what is older than its topic's `retention_days` (shared topics only), at most `ROWS_MAX` rows a
-        call; call it again while it returns that many.
+        call, and what compaction may drop; call it again while it returns anything.
 
         Kept whatever its age: what a group that has committed a position here has not read yet, and what lies
         at or above the offset in `keep`: what is accepted must not be lost because its reader was away.
@@ -248,7 +255,30 @@ class EmbeddedBroker:
             if topic.kind is Kind.SHARED and topic.retention_days is not None:
                 before_ms = to_ms(now) - topic.retention_days * DAY_MS
                 limits.append((shelf.stored.id, before_ms, floors.get(place, shelf.tail.end)))
-        return (await self._ask(Retain(self._future(), limits)))[1]
+        if removed := (await self._ask(Retain(self._future(), limits)))[1]:
+            return removed
+        shelves = [shelf for shelf in self._shelves.values() if shelf.stored.compacted]
+        return sum([await self._compact(shelf, to_ms(now)) for shelf in shelves])
+
+    async def _compact(self, shelf: _Shelf, now_ms: int) -> int:
+        """Walk over one partition, if enough has come since the last time; the rows changed. Appends go on between
+        the slices."""
+        if shelf.tail.end < shelf.compact_from:
+            return 0
+        walk, changed = Pass(shelf.stored, now_ms), 0
+        topic, number = shelf.stored.topic, shelf.stored.number
+        try:
+            while not walk.done:
+                if changes := await self._readers.run(f"{topic}/{number}", walk.slice):
+                    changed += await self._ask(Rewrite(self._future(), shelf.stored.id, changes))
+        except Broken as error:
+            self._check()
+            # What is derived is made again by its owner as soon as it finds it gone; a journal would never be dropped.
+            log.warning("all of %s/%d is dropped: %s", topic, number, error)
+            await self.trim(topic, number, shelf.tail.end)
+            return ROWS_MAX
+        shelf.compact_from = walk.partition.next + max(1, int(walk.survivors * DIRTY))
+        return changed
 
     async def limit(self, bytes_max: int) -> None:
         """Let the file grow to `bytes_max` and no further, until it is opened again: then appends are
@@ -339,7 +369,7 @@ class EmbeddedBroker:
             case Retain():
                 for partition, begin in outcome[0].items():
                     self._trimmed(partition, begin)
-            case _:  # a limit changes nothing that the loop knows
+            case _:  # a limit or a compaction changes nothing that the loop knows
                 pass
 
     def _appended(self, request: Append, where: Appended) -> None:

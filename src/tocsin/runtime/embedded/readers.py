@@ -5,10 +5,11 @@ In: a partition as far as it is committed. Out: its records, checked. Nothing is
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Final, TypeVar
 
 from tocsin.runtime.broker import Broken, Record
 from tocsin.runtime.embedded import storage
@@ -16,6 +17,8 @@ from tocsin.runtime.embedded.storage import Partition
 from tocsin.runtime.embedded.writer import verdict
 
 __all__ = ["Readers"]
+
+Result = TypeVar("Result")
 
 READERS_MAX: Final = 2
 """One for a sink that catches up and one for everybody else; more would only contend for the interpreter."""
@@ -36,8 +39,15 @@ class Readers:
             Unavailable: the file is locked for a moment.
             Broken: it is damaged; the message says where.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._read, partition, offset, records_max, bytes_max)
+        return await self.run(
+            f"{partition.topic}/{partition.number} from {offset}",
+            lambda connection: storage.read(connection, partition, offset, records_max, bytes_max),
+        )
+
+    async def run(self, where: str, look: Callable[[sqlite3.Connection], Result]) -> Result:
+        """The result of `look` in a thread of its own, with a connection that cannot write. Raises like `read`, and
+        names `where`."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, where, look)
 
     def close(self) -> None:
         """Finish the reads that run and close the connections."""
@@ -45,18 +55,17 @@ class Readers:
         while not self._idle.empty():
             self._idle.get_nowait().close()
 
-    def _read(self, partition: Partition, offset: int, records_max: int, bytes_max: int) -> list[Record]:
+    def _run(self, where: str, look: Callable[[sqlite3.Connection], Result]) -> Result:
         try:
             connection = self._take()
             try:
-                return storage.read(connection, partition, offset, records_max, bytes_max)
+                return look(connection)
             finally:
                 self._idle.put(connection)
         except Broken as error:
             raise Broken(f"{self._path}: {error}") from None
         except sqlite3.Error as error:
             failure = verdict(error)
-            where = f"{partition.topic}/{partition.number} from {offset}"
             raise type(failure)(f"{self._path}: {where}: {failure}") from error
 
     def _take(self) -> sqlite3.Connection:

@@ -13,11 +13,12 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from tocsin.runtime.broker import Conflict
-from tocsin.runtime.embedded import storage
+from tocsin.runtime.embedded import compaction, storage
+from tocsin.runtime.embedded.compaction import Change
 from tocsin.runtime.embedded.storage import Partition
 from tocsin.wire.record import Draft
 
-__all__ = ["ROWS_MAX", "Append", "Appended", "Commit", "Ledger", "Limit", "Remove", "Request", "Retain"]
+__all__ = ["ROWS_MAX", "Append", "Appended", "Commit", "Ledger", "Limit", "Remove", "Request", "Retain", "Rewrite"]
 
 ROWS_MAX: Final = 10_000
 """Rows deleted in one transaction: some tens of milliseconds during which appends wait."""
@@ -138,6 +139,17 @@ class Retain(Request[tuple[dict[int, int], int]]):
             if rows >= ROWS_MAX:
                 break
         return begins, rows
+
+
+@dataclass(slots=True, eq=False)
+class Rewrite(Request[int]):
+    """Change rows as a compaction has found right: how many were changed."""
+
+    partition_id: int
+    changes: Sequence[Change]
+
+    def apply(self, ledger: Ledger) -> int:
+        return compaction.carry_out(ledger.connection, ledger.get(self.partition_id), self.changes)
 
 
 @dataclass(slots=True, eq=False)

@@ -22,6 +22,7 @@ __all__ = [
     "connect",
     "connect_reader",
     "decode_drafts",
+    "drafts_of",
     "encode_drafts",
     "expired",
     "insert",
@@ -56,6 +57,8 @@ CREATE TABLE position ("group" TEXT NOT NULL, partition INTEGER NOT NULL REFEREN
 """
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(list[Draft])
+_compacted_decoder: Final = msgspec.msgpack.Decoder(list[Draft | None])
+"""None = compacted away; what is missing at the end of the list, too."""
 
 
 class Partition(msgspec.Struct, frozen=True):
@@ -68,6 +71,8 @@ class Partition(msgspec.Struct, frozen=True):
     next: int
     timestamp: int
     """Milliseconds, of the newest record; 0 before the first."""
+    compacted: bool = False
+    """Rows may have lost records whose key has a newer one."""
 
     @property
     def place(self) -> int:
@@ -80,8 +85,8 @@ class Partition(msgspec.Struct, frozen=True):
         return blake2b(where.encode() + payload, digest_size=8).digest()
 
 
-def encode_drafts(drafts: Sequence[Draft]) -> bytes:
-    """The payload of one append."""
+def encode_drafts(drafts: Sequence[Draft | None]) -> bytes:
+    """The payload of one append, or of what compaction has left of it."""
     return _encoder.encode(drafts)
 
 
@@ -187,7 +192,11 @@ def open_topics(
     rows = connection.execute(
         "SELECT p.id, t.name, p.number, p.begin, p.next, p.timestamp FROM partition p JOIN topic t ON t.id = p.topic"
     )
-    found_partitions = [Partition(*row) for row in rows if row[1] in topics]
+    found_partitions = [
+        Partition(key, name, number, begin, next_, timestamp, topics[name].compacted)
+        for key, name, number, begin, next_, timestamp in rows
+        if name in topics
+    ]
     for partition in found_partitions:
         _check_end(connection, partition)
     return found_partitions, dict(connection.execute("SELECT name, incarnation FROM topic"))
@@ -323,8 +332,9 @@ def _take(
             break  # a hole
         if records and len(payload) > bytes_max:
             return records
-        found = _records(partition, first, count, timestamp, checksum, payload)[offset - first :]
-        if len(payload) > bytes_max:
+        found = _records(partition, first, count, timestamp, checksum, payload)
+        found = [record for record in found if record.offset >= offset] if offset > first else found
+        if found and len(payload) > bytes_max:
             return found[: min(_fitting(found, bytes_max), records_max)]
         bytes_max -= len(payload)  # a little more than its records count
         records += found
@@ -348,10 +358,26 @@ def _fitting(records: Sequence[Record], bytes_max: int) -> int:
 def _records(
     partition: Partition, first: int, count: int, timestamp: int, checksum: bytes, payload: bytes
 ) -> list[Record]:
+    drafts = drafts_of(partition, first, count, timestamp, checksum, payload)
+    return [Record(first + n, timestamp, *draft) for n, draft in enumerate(drafts) if draft is not None]
+
+
+def drafts_of(
+    partition: Partition, first: int, count: int, timestamp: int, checksum: bytes, payload: bytes
+) -> Sequence[Draft | None]:
+    """The records of one row, None for those that compaction has dropped.
+
+    Raises:
+        Broken: the row is damaged; the message says where.
+    """
     where = f"{partition.topic}/{partition.number}, offset {first}"
     if checksum != partition.checksum(first, count, timestamp, payload):
         raise Broken(f"{where} to {first + count - 1}: the checksum does not fit, the file is damaged")
+    if partition.compacted:
+        left = _compacted_decoder.decode(payload)
+        if len(left) <= count:
+            return left
     drafts = decode_drafts(payload)
     if len(drafts) != count:
         raise Broken(f"{where}: {len(drafts)} records where {count} should be")
-    return [Record(first + n, timestamp, *draft) for n, draft in enumerate(drafts)]
+    return drafts
