@@ -25,8 +25,8 @@ class Arrivals(Protocol):
         """Records from `offset` on, in order, without a hole, as far as they have arrived. To ask for `offset` says
         that `reader` is done with everything below it."""
 
-    async def wait(self, beyond: Mapping[Place, int], timeout: float) -> None:  # noqa: ASYNC109 - as the broker's
-        """Return as soon as something from one of the given offsets on has arrived, at the latest after `timeout`
+    async def wait(self, share: str, beyond: Mapping[Place, int], timeout: float) -> None:  # noqa: ASYNC109 - the port
+        """Return as soon as something for `share` from one of the given offsets on has arrived, at the latest after `timeout`
         seconds."""
 
 
@@ -42,6 +42,6 @@ class Polled:
         """Read the log."""
         return await self._broker.read(topic, partition, offset, records_max=records_max, bytes_max=bytes_max)
 
-    async def wait(self, beyond: Mapping[Place, int], timeout: float) -> None:  # noqa: ASYNC109 - as the broker's
+    async def wait(self, share: str, beyond: Mapping[Place, int], timeout: float) -> None:  # noqa: ASYNC109 - the port
         """Wait for the log."""
         await self._broker.wait(beyond, timeout)

@@ -136,7 +136,7 @@ class CoreShare:
                 while not seat.stop.is_set():
                     group.wake.clear()
                     if not await group.step():
-                        await self._world.rest(group.places(), group.idle_for(), group.wake, seat.stop)
+                        await self._world.rest(self.name, group.places(), group.idle_for(), group.wake, seat.stop)
                 await group.suspend()
                 seat.resting = True
                 return

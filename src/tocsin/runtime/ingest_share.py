@@ -62,7 +62,7 @@ class IngestShare:
         try:
             while not stop.is_set():
                 if not await runner.step():
-                    await self._world.rest(runner.places(), min(runner.idle_for(), REST_MAX), stop)
+                    await self._world.rest(self.name, runner.places(), min(runner.idle_for(), REST_MAX), stop)
             await runner.settle()
         except SourceLost as error:
             self._world.problems.put(part, str(error))

@@ -65,7 +65,7 @@ class PersistShare:
             if not sink.behind:
                 if not sink.catching_up:
                     await self._world.clock.wait(stop, GATHER)
-                await self._world.rest(sink.places(), REST_MAX, stop)
+                await self._world.rest(self.name, sink.places(), REST_MAX, stop)
 
     async def suspend(self, grace: float) -> None:
         """Finish the transaction in work."""

@@ -120,12 +120,12 @@ class World:
             ),
         )
 
-    async def rest(self, places: Mapping[Place, int], seconds: float, *events: asyncio.Event) -> None:
-        """Sleep until something has arrived beyond `places`, one of `events` is set, or `seconds` have passed."""
+    async def rest(self, share: str, places: Mapping[Place, int], seconds: float, *events: asyncio.Event) -> None:
+        """Sleep until something has arrived for `share` beyond `places`, one of `events` is set, or `seconds` have passed."""
         if seconds <= 0 or any(event.is_set() for event in events):
             await asyncio.sleep(0)
             return
-        arrival = asyncio.ensure_future(self.arrivals.wait(places, min(seconds, REST_MAX)))
+        arrival = asyncio.ensure_future(self.arrivals.wait(share, places, min(seconds, REST_MAX)))
         waits = [arrival, *(asyncio.ensure_future(event.wait()) for event in events)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -1,80 +1,220 @@
-"""The name of this process in its consumer groups: the same after a restart, never that of two processes at a time.
+"""This process as a member of one consumer group: a Faust app whose agent fills the inbox of a share.
 
-In: the data directory, the instance, the host. Out: a `Member` that is held until `release` or the end of the
-process, whatever ends it. With a static name a process that comes back within the session time-out gets its
-partitions back without a rebalance. Each name is a file in the data directory: a random part, written once, and a
-lock, so that a second process on the same directory takes the next file. A copied directory on another host differs
-by the host. Somebody who names members by hand (`kafka.member`) needs none of this.
+In: assignments and batches from Kafka. Out: a share that is given its partitions, suspended before each rebalance,
+and fed. Invariants (PROTOCOL §8): loading belongs to one generation and is cut off at the next revocation; nothing
+is delivered before the share has been loaded; what ends delivery ends the process.
 """
 
-import fcntl
-import os
-import re
-import secrets
-from pathlib import Path
-from typing import Final
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
 
-from tocsin.domain.errors import TocsinError
+import faust
+from aiokafka import errors as kafka
+from faust.types import TP
+from yarl import URL
 
-__all__ = ["Member", "NoMember"]
+from tocsin.runtime.arrivals import Place
+from tocsin.runtime.broker import Record, Unavailable
+from tocsin.runtime.kafka.broker import KafkaBroker
+from tocsin.runtime.kafka.errors import explain
+from tocsin.runtime.kafka.heartbeat import HeartbeatLease
+from tocsin.runtime.kafka.inbox import Inbox
+from tocsin.runtime.kafka.transport import Batches, Session, Transport
+from tocsin.runtime.share import Share
 
-PROCESSES_MAX: Final = 64
-"""Processes on one data directory; more is a mistake."""
-TEXT_MAX: Final = 200
-"""Characters; Kafka takes 249 and Faust adds some."""
-_RANDOM: Final = re.compile(r"[0-9a-f]{8}")
-_OTHERS: Final = re.compile(r"[^A-Za-z0-9._-]+")
+__all__ = ["Member"]
 
+log: Final = logging.getLogger("tocsin.kafka")
 
-class NoMember(TocsinError):
-    """No name is left, or the directory cannot be written."""
+HINT_EVERY: Final = 5.0
+"""Seconds between two stores of positions that only lag tools read."""
+SUSPEND_SHARE: Final = 0.6
+"""Of the session's seconds: a member that takes longer to let go is thrown out of the group."""
+STOP_GRACE: Final = 3.0
+MOVED_ON: Final = (
+    kafka.CommitFailedError,
+    kafka.IllegalGenerationError,
+    kafka.UnknownMemberIdError,
+    kafka.RebalanceInProgressError,
+    kafka.IllegalStateError,
+)
+"""The group has other members by now; they read from the position before and recognise what they have."""
 
 
 class Member:
-    """A name that no other process on this host has.
+    """One share in one group. `start` once, `stop` once."""
 
-    Raises:
-        NoMember: the directory cannot be written, or `PROCESSES_MAX` processes use it.
-    """
+    def __init__(
+        self, session: Session, share: Share, inbox: Inbox, broker: KafkaBroker, lease: HeartbeatLease
+    ) -> None:
+        self.session = session
+        self.share = share
+        self.lease = lease
+        self.generation = 0
+        self.fetched_at = asyncio.get_running_loop().time()
+        self._inbox = inbox
+        self._broker = broker
+        self._group = f"tocsin.{share.name}"
+        self._names = {session.connection.topic(name): name for name in share.topics}
+        """Name in the cluster -> logical name."""
+        self._loading: asyncio.Task[None] | None = None
+        self._failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._app = self._new_app()
 
-    def __init__(self, directory: Path, instance: str, host: str) -> None:
-        for number in range(PROCESSES_MAX):
+    def _new_app(self) -> Any:
+        connection = self.session.connection
+        url = URL(f"aiokafka://{connection.servers[0]}")
+        app: Any = faust.App(
+            connection.group(self._group),
+            broker=str(url),
+            autodiscover=False,
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            stream_wait_empty=False,
+            store="memory://",
+            broker_session_timeout=self.session.seconds,
+            broker_request_timeout=max(2 * self.session.seconds, 30.0),
+        )
+        app.tocsin_wants = self
+        app.transport = Transport([url], app)
+        topic = app.topic(*self._names, schema=Batches(key_type=bytes, value_type=bytes), acks=False)
+        app.agent(topic, name=f"{self._group}.batches")(self._deliver)
+        app.on_rebalance_complete.connect(self._assigned)
+        return app
+
+    # ---- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Join the group; returns at once. What goes wrong is in `failed`."""
+        self._app.finalize()
+        self._broker.attach(self._group, self.commit)
+        self._tasks = [asyncio.ensure_future(self._run()), asyncio.ensure_future(self._hint())]
+
+    async def _run(self) -> None:
+        try:
+            await self._app.start()
+            while not self._app.should_stop:
+                if (reason := self._app._crash_reason) is not None:
+                    raise reason
+                await asyncio.sleep(0.2)  # faust tells nobody; its supervisor lives in a worker that we do not use
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self.fail(error)
+
+    async def _hint(self) -> None:
+        while True:
+            await asyncio.sleep(HINT_EVERY)
+            if self.share.taken.is_set() and self.share.name != "ingest":
+                with suppress(Unavailable):
+                    await self.commit({place: (offset, "") for place, offset in self.share.places().items()})
+
+    async def failed(self) -> BaseException:
+        """Wait for what ended delivery for good."""
+        return await asyncio.shield(self._failure)
+
+    def fail(self, error: BaseException) -> None:
+        """See `Wants.fail`; the first reason counts."""
+        if not self._failure.done():
+            told = RuntimeError(explain(error, group=self.session.connection.group(self._group)))
+            told.__cause__ = error
+            self._failure.set_result(told)
+
+    async def stop(self, grace: float) -> None:
+        """Release the share within `grace` seconds, then leave. A static member keeps its place for a session."""
+        await self._cut_loading()
+        await self.share.release(grace)
+        self._inbox.shut()
+        self._broker.detach(self._group)
+        for task in self._tasks:
+            task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_GRACE):
+                await self._app.stop()
+
+    # ---- the group ---------------------------------------------------------------------------------------------------
+
+    async def revoked(self) -> None:
+        """See `Wants.revoked`. All partitions go at every rebalance; those that come back are not loaded again."""
+        await self._cut_loading()
+        self._inbox.shut()
+        await self.share.suspend(self.session.seconds * SUSPEND_SHARE)
+
+    async def _cut_loading(self) -> None:
+        task, self._loading = self._loading, None
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _assigned(self, *_: Any, **__: Any) -> None:
+        """Faust waits for this before it lets records through; heartbeats go on meanwhile."""
+        self.generation = self._app.consumer_generation_id
+        held = frozenset(
+            (self._names[tp.topic], tp.partition) for tp in self._app.consumer.assignment() if tp.topic in self._names
+        )
+        task = self._loading = asyncio.ensure_future(self._take(held, self.generation))
+        await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fail(error)
+
+    async def _take(self, held: frozenset[Place], generation: int) -> None:
+        log.info("%s: generation %d, %d partitions", self._group, generation, len(held))
+        await self.share.take(held, generation)
+        self._inbox.open({p: o for p, o in self.share.places().items() if p in held}, self.share.readers)
+
+    def starts(self, assigned: set[TP]) -> Mapping[TP, int]:
+        """See `Wants.starts`."""
+        places = self.share.places()
+        return {
+            tp: places[name, tp.partition]
+            for tp in assigned
+            if (name := self._names.get(tp.topic)) and (name, tp.partition) in places
+        }
+
+    def unwanted(self, assigned: set[TP]) -> set[TP]:
+        """See `Wants.unwanted`."""
+        return {tp for tp in assigned if not self._inbox.takes(self._names[tp.topic], tp.partition)}
+
+    def beat(self, sent_at: float) -> None:
+        """See `Wants.beat`."""
+        self.lease.beat(sent_at)
+
+    def fetched(self) -> None:
+        """See `Wants.fetched`."""
+        self.fetched_at = asyncio.get_running_loop().time()
+
+    async def commit(self, positions: Mapping[Place, tuple[int, str]]) -> None:
+        """Store positions of the group.
+
+        Raises:
+            Unavailable: the coordinator does not answer now.
+        """
+        connection = self.session.connection
+        named = {TP(connection.topic(topic), partition): place for (topic, partition), place in positions.items()}
+        try:
+            await self._app.consumer.thread.commit_positions(named)
+        except MOVED_ON as error:
+            log.info("%s has moved on: %s", self._group, type(error).__name__)
+        except (kafka.KafkaError, kafka.ConsumerStoppedError) as error:
+            raise Unavailable(explain(error, group=connection.group(self._group))) from error
+
+    # ---- records -----------------------------------------------------------------------------------------------------
+
+    async def _deliver(self, stream: Any) -> None:
+        """The agent: one event is a batch of one partition."""
+        async for event in stream.events():
+            message = event.message
             try:
-                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-                taken = _take(directory / f"member-{number}")
-            except OSError as error:
-                raise NoMember(
-                    f"no member name can be kept in {directory}: {error.strerror}; set data_dir to a directory "
-                    "that can be written, or kafka.member to a name of its own for each process"
-                ) from None
-            if taken is not None:
-                self._file, random = taken
-                self.number = number
-                self.name = _OTHERS.sub("-", f"{instance}-{host}")[: TEXT_MAX - 9] + f"-{random}"
-                return
-        raise NoMember(f"{PROCESSES_MAX} processes use {directory}; give them data_dir of their own")
-
-    def release(self) -> None:
-        """Give the name back. Idempotent."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+                self._inbox.put(self._names[message.topic], message.partition, _records(event.value))
+            except Exception as error:  # Faust would go on without the batch
+                self.fail(error)
+                raise
 
 
-def _take(path: Path) -> tuple[int, str] | None:
-    """The locked file and its random part; None when another process has it."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        return None
-    except OSError:
-        os.close(file)
-        raise
-    found = os.read(file, 64).decode("ascii", "replace").strip()
-    if not _RANDOM.fullmatch(found):
-        found = secrets.token_hex(4)
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{found}\n".encode(), 0)
-    return file, found
+def _records(batch: Sequence[Any]) -> list[Record]:
+    return [Record(one.offset, one.timestamp, one.key, one.value, tuple(one.headers)) for one in batch]

@@ -1,0 +1,241 @@
+"""Our transport for Faust: an agent gets one event per batch of records of one partition.
+
+Stock Faust makes four tasks and takes a lock for each record (ENGINE.md §2); here a fetch becomes one message per
+partition, its value the list of records. In: what aiokafka fetched in the consumer's thread. Out: messages to
+Faust's conductor, signs of life for the lease, signs of death for the watch. It commits nothing and keeps no
+offsets: the position is the owner's.
+
+Everything private of faust, mode and aiokafka that is touched stands in `private.py`.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import faust
+from aiokafka import AIOKafkaConsumer
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from tocsin.runtime.kafka.connection import Connection
+from tocsin.runtime.kafka.heartbeat import boottime
+
+__all__ = ["Batches", "Session", "Transport", "Wants"]
+
+GETMANY_SECONDS: Final = 1.0
+FULL_SECONDS: Final = 0.05
+"""A fetch for some partitions only must not keep the others waiting when they have room again."""
+POLL_NEVER_MS: Final = 24 * 3600 * 1000
+"""aiokafka leaves the group when nothing is fetched for this long; a busy owner is not a dead one, and `watch.py`
+looks for those that hang."""
+FETCH_WAIT_MS: Final = 500
+RECORDS_MAX: Final = 4000
+
+
+class Session:
+    """How a member behaves in its group."""
+
+    def __init__(self, connection: Connection, group: str, member: str | None, seconds: float = 15.0) -> None:
+        """
+        Args:
+            group: its logical name.
+            member: the static name (`group.instance.id`); None = a new member at each start.
+            seconds: without a heartbeat for so long the group gives the partitions to others.
+        """
+        self.connection = connection
+        self.group = group
+        self.member = member
+        self.seconds = seconds
+        self.heartbeat = min(3.0, seconds / 5)
+
+    def consumer(self, assignor: Any) -> AIOKafkaConsumer:
+        """The consumer of this member."""
+        return AIOKafkaConsumer(
+            **self.connection.client(self.group),
+            group_id=self.connection.group(self.group),
+            group_instance_id=self.member,
+            partition_assignment_strategy=[assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=round(self.seconds * 1000),
+            heartbeat_interval_ms=round(self.heartbeat * 1000),
+            rebalance_timeout_ms=round(self.seconds * 1000),
+            max_poll_interval_ms=POLL_NEVER_MS,
+            max_poll_records=RECORDS_MAX,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            isolation_level="read_uncommitted",
+        )
+
+
+class Wants(Protocol):
+    """What the transport asks its member (`member.py`)."""
+
+    session: Session
+
+    async def revoked(self) -> None:
+        """Partitions are about to be given to others: finish and commit."""
+
+    def beat(self, sent_at: float) -> None:
+        """A heartbeat was answered. From the consumer's thread."""
+
+    def fetched(self) -> None:
+        """The fetcher is alive."""
+
+    def unwanted(self, assigned: set[TP]) -> set[TP]:
+        """Partitions that take nothing for now."""
+
+    def starts(self, assigned: set[TP]) -> Mapping[TP, int]:
+        """Where the owners read; nothing for a partition that is not worked on."""
+
+    def fail(self, error: BaseException) -> None:
+        """Delivery has ended for good."""
+
+
+class _Thread(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer, in a thread of its own so that heartbeats go on while the owners are busy."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        self._assignor = self.app.assignor  # keeps co-partitioned topics together; aiokafka's round robin does not
+        return _wants(self.app).session.consumer(self._assignor)
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator
+        heartbeat, wants = coordinator._do_heartbeat, _wants(self.app)
+
+        async def noticed() -> Any:
+            sent_at = boottime()
+            answered = await heartbeat()
+            if answered:
+                wants.beat(sent_at)
+            return answered
+
+        coordinator._do_heartbeat = noticed
+
+    async def check(self) -> None:
+        """Raise what ended a part of the consumer that nobody awaits: it would be silent for ever."""
+        await self.call_thread(self._check)
+
+    async def _check(self) -> None:
+        consumer = self._ensure_consumer()
+        consumer._coordinator.check_errors()
+        fetching = consumer._fetcher._fetch_task
+        if fetching.done() and not fetching.cancelled() and (error := fetching.exception()) is not None:
+            raise error
+
+    async def seek_all(self, starts: Mapping[TP, int]) -> None:
+        await self.call_thread(self._seek_all, starts)
+
+    async def _seek_all(self, starts: Mapping[TP, int]) -> None:
+        consumer = self._ensure_consumer()
+        for tp, offset in starts.items():
+            if tp in consumer.assignment():
+                consumer.seek(tp, offset)
+
+    async def commit_positions(self, positions: Mapping[TP, tuple[int, str]]) -> None:
+        """Store positions as a member of the group; those of partitions that it no longer has are left out."""
+        await self.call_thread(self._commit_positions, positions)
+
+    async def _commit_positions(self, positions: Mapping[TP, tuple[int, str]]) -> None:
+        consumer = self._ensure_consumer()
+        mine = {tp: place for tp, place in positions.items() if tp in consumer.assignment()}
+        if mine:
+            await consumer.commit(mine)
+
+
+class _Consumer(driver.Consumer):
+    """Delivers batches. Faust's own bookkeeping of acknowledged offsets is not used."""
+
+    _thread: _Thread
+    _check_at = 0.0
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def thread(self) -> _Thread:
+        return self._thread
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await _wants(self.app).revoked()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        _wants(self.app).beat(boottime())  # the group has just answered
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go to where the owners are: Kafka's stored positions are hints."""
+        starts = _wants(self.app).starts(self.assignment())
+        await self._thread.seek_all(starts)
+        return starts
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        wants = _wants(self.app)
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+                await self._drain_once(wants)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            if not self.should_stop:
+                wants.fail(error)
+            raise
+
+    async def _drain_once(self, wants: Wants) -> None:
+        wants.fetched()
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow.wait())
+            return
+        if (now := time.monotonic()) >= self._check_at:
+            self._check_at = now + GETMANY_SECONDS
+            await self._thread.check()
+        active = set(self._get_active_partitions())
+        unwanted = wants.unwanted(active)
+        fetchable = active - unwanted
+        if not fetchable:
+            await asyncio.sleep(FULL_SECONDS)
+            return
+        records = await self._getmany(fetchable, FULL_SECONDS if unwanted else GETMANY_SECONDS)
+        for partition, batch in (records or {}).items():
+            if batch:  # the inbox drops it when a rebalance has begun: the next owner reads it
+                message: Any = self._to_message(TP(partition.topic, partition.partition), batch[-1])
+                message.value = batch
+                await self.callback(message)
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust would look at bookkeeping that is not kept; `watch.py` looks at what happens."""
+
+
+class _Silent(driver.Producer):
+    """Faust insists on a producer; ours is `producer.py`. This one connects to nothing."""
+
+    async def on_start(self) -> None: ...
+
+    async def on_stop(self) -> None: ...
+
+    async def flush(self) -> None: ...
+
+
+class Transport(driver.Transport):
+    """See the module. Its app has to carry a `Wants` as `app.tocsin_wants`."""
+
+    Consumer = _Consumer
+    Producer = _Silent
+
+
+class Batches(faust.Schema[Any, Any]):
+    """Keys and values as they are: decoding is the stages' business, and a bad record must not be dropped here."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> Any:
+        return message.key
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+        return message.value
+
+
+def _wants(app: Any) -> Wants:
+    wants: Wants = app.tocsin_wants
+    return wants
