@@ -26,8 +26,8 @@ class Arrivals(Protocol):
         that `reader` is done with everything below it."""
 
     async def wait(self, share: str, beyond: Mapping[Place, int], timeout: float) -> None:  # noqa: ASYNC109 - the port
-        """Return as soon as something for `share` from one of the given offsets on has arrived, at the latest after `timeout`
-        seconds."""
+        """Return as soon as something from one of the given offsets on has arrived for `share`, at the latest after
+        `timeout` seconds."""
 
 
 class Polled:

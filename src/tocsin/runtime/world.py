@@ -121,7 +121,8 @@ class World:
         )
 
     async def rest(self, share: str, places: Mapping[Place, int], seconds: float, *events: asyncio.Event) -> None:
-        """Sleep until something has arrived for `share` beyond `places`, one of `events` is set, or `seconds` have passed."""
+        """Sleep until something has arrived for `share` beyond `places`, one of `events` is set, or `seconds` have
+        passed."""
         if seconds <= 0 or any(event.is_set() for event in events):
             await asyncio.sleep(0)
             return

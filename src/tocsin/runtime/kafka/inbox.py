@@ -85,15 +85,10 @@ class Inbox:
             shelf.sizes += sum(map(_size, fresh))
             self._wake((topic, partition))
 
-    def full(self, topics: Iterable[str]) -> set[Place]:
-        """The partitions of `topics` that take nothing for now: not worked on, or full."""
-        names = frozenset(topics)
-        self.room.clear()
-        return {place for place, shelf in self._shelves.items() if place[0] in names and shelf.sizes >= SHELF_BYTES_MAX}
-
-    def is_open(self, topic: str, partition: int) -> bool:
-        """Whether records of this partition are wanted."""
-        return (topic, partition) in self._shelves
+    def takes(self, topic: str, partition: int) -> bool:
+        """Whether records of this partition are wanted now: it is worked on, and not full."""
+        shelf = self._shelves.get((topic, partition))
+        return shelf is not None and shelf.sizes < SHELF_BYTES_MAX
 
     def _wake(self, place: Place) -> None:
         for future in self._waiting.pop(place, ()):
