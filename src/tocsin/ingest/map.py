@@ -1,4 +1,5 @@
-"""The stage: raw records in, normalized batches by partition and rejects out. Stateless, pure, and never raises.
+"""The stage: raw records in, normalized batches by partition and rejects out. It never raises, and what comes out
+depends on the record and the rules alone: `recall` takes the short way to the same rows.
 
 Whatever the bytes are, they become rows, or a reject of one item, or a reject of the whole record; the other items and
 records are not touched by it. `index` is the place in the raw record before any filtering. Order is kept per partition.
@@ -9,18 +10,18 @@ from typing import Final
 
 import orjson
 
-from tocsin.domain.alert import Sighting
 from tocsin.domain.errors import Reject
-from tocsin.domain.ids import partition_of_key
-from tocsin.domain.rules import Rules
+from tocsin.domain.instant import to_ms
+from tocsin.domain.rules import IngestRules, Rules
 from tocsin.ingest import document as documents
 from tocsin.ingest.formats.registry import BY_NAME, Format, detected
 from tocsin.ingest.limits import check_size
-from tocsin.ingest.normalise import sighting
+from tocsin.ingest.normalise import expiry, statement
 from tocsin.ingest.reading import Context
+from tocsin.ingest.recall import Known, Made, Recall
 from tocsin.stage import Mapped, RawRecord, Rejected
 from tocsin.wire.events import header
-from tocsin.wire.normalized import encode_batches
+from tocsin.wire.normalized import Packer, Statement
 
 FORMAT_HEADER: Final = "tocsin_format"
 """Names the format of a raw record; without it, or with a name that is not known, the fields tell."""
@@ -31,7 +32,7 @@ MESSAGE_MAX: Final = 300
 
 
 class Ingest:
-    """The mapper.
+    """The mapper. What it remembers (`recall`) saves time and decides nothing.
 
     Args:
         partitions: partition count of the normalized topic.
@@ -41,31 +42,41 @@ class Ingest:
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
+        self._recall = Recall(partitions, IngestRules())
 
     def map(self, records: Sequence[RawRecord], rules: Rules) -> Mapped:
         """Map `records` of any raw partitions; what belongs to one raw partition keeps its order."""
-        mapping = _Mapping(self._partitions, rules)
+        if self._recall.rules is not rules.ingest and self._recall.rules != rules.ingest:
+            self._recall = Recall(self._partitions, rules.ingest)
+        mapping = _Mapping(self._recall)
         for record in records:
             mapping.add(record)
         return mapping.mapped()
 
 
 class _Mapping:
-    """One call: rows by (partition, raw partition), rejects and counts so far."""
+    """One call: rows by (raw partition, partition), rejects and counts so far."""
 
-    def __init__(self, partitions: int, rules: Rules) -> None:
-        self._partitions = range(partitions)
-        self._rules = rules.ingest
-        self._rows: dict[int, dict[tuple[str, int, str], list[Sighting]]] = {}
+    def __init__(self, recall: Recall) -> None:
+        self._recall = recall
+        self._rules = recall.rules
+        self._packers: dict[tuple[str, int, str], dict[int, Packer]] = {}
         self._rejected: list[Rejected] = []
         self._received: dict[str, int] = {}
-        self._placed: dict[str, int] = {}
+        self._said: dict[Statement, Known] = {}
+        """What the plain path has read: a statement that is made again is packed once."""
 
     def add(self, record: RawRecord) -> None:
-        rows: list[Sighting] = []
+        name = (header(record.headers, FORMAT_HEADER) or b"").decode("ascii", "replace")
+        read = self._recall.read(record, name if name in BY_NAME else "")
+        if read is not None:
+            self._received[read[0]] = self._received.get(read[0], 0) + len(read[1])
+            self._put(record, read[1])
+            return
+        rows: list[Made] = []
         rejected: list[Rejected] = []
         try:
-            self._read(record, rows, rejected)
+            self._read(record, BY_NAME.get(name), rows, rejected)
         except Reject as error:
             rows, rejected = [], [_rejected(record, error, record.value, None)]
         except Exception as error:
@@ -74,23 +85,34 @@ class _Mapping:
             mistake = Reject("ingest_bug", f"{type(error).__name__}: {error}")
             rows, rejected = [], [_rejected(record, mistake, record.value, None)]
         self._rejected += rejected
+        self._put(record, rows)
+
+    def _put(self, record: RawRecord, rows: Sequence[Made]) -> None:
+        if not rows:
+            return
         source = (record.topic, record.partition, record.incarnation)
-        for row in rows:
-            for partition in self._partitions_of(row.partition_key):
-                self._rows.setdefault(partition, {}).setdefault(source, []).append(row)
+        packers = self._packers.get(source)
+        if packers is None:
+            packers = self._packers[source] = {}
+        offset, received_ms = record.offset, to_ms(record.received_at)
+        for index, known, expires_at in rows:
+            for partition in known.partitions:
+                packer = packers.get(partition)
+                if packer is None:
+                    packer = packers[partition] = Packer(source)
+                packer.add(known.packed, offset, index, received_ms, expires_at)
 
     def mapped(self) -> Mapped:
-        batches = {
-            partition: [value for rows in sources.values() for value in encode_batches(rows)]
-            for partition, sources in self._rows.items()
-        }
+        batches: dict[int, list[bytes]] = {}
+        for packers in self._packers.values():
+            for partition, packer in packers.items():
+                batches.setdefault(partition, []).extend(packer.values())
         return Mapped(batches=batches, rejected=self._rejected, received=self._received)
 
-    def _read(self, record: RawRecord, rows: list[Sighting], rejected: list[Rejected]) -> None:
+    def _read(self, record: RawRecord, told: Format | None, rows: list[Made], rejected: list[Rejected]) -> None:
         check_size(len(record.value), large=True)
         document = documents.parsed(record.value)
-        name = (header(record.headers, FORMAT_HEADER) or b"").decode("ascii", "replace")
-        format = BY_NAME.get(name) or detected(document)
+        format = told or detected(document)
         check_size(len(record.value), large=format.CUTS)
         context = Context(
             received_at=record.received_at,
@@ -103,20 +125,18 @@ class _Mapping:
             if isinstance(item, Reject):
                 wrong[index] = item
             else:
-                rows.append(sighting(item, record, index, self._rules))
+                rows.append(Made(index, self._known(statement(item, self._rules)), expiry(item)))
         if len(items) == 1 and wrong:
             rejected.append(_rejected(record, wrong[0], record.value, 0))
         elif wrong:
             rejected += _rejected_items(record, format, format.prepared(document, context.seed), wrong)
         self._received[format.NAME] = self._received.get(format.NAME, 0) + len(items)
 
-    def _partitions_of(self, key: str) -> Sequence[int]:
-        if not key:
-            return self._partitions
-        partition = self._placed.get(key)
-        if partition is None:
-            partition = self._placed[key] = partition_of_key(key, len(self._partitions))
-        return (partition,)
+    def _known(self, said: Statement) -> Known:
+        known = self._said.get(said)
+        if known is None:
+            known = self._said[said] = self._recall.known(said)
+        return known
 
 
 def _rejected_items(

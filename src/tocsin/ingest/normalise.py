@@ -1,6 +1,6 @@
 """From what a source said to one row of a normalized batch: fingerprint, partition key, encoded body.
 
-In: a `ReadAlert` and its place in the raw topic. Out: a `Sighting`. What identifies an alert and where it goes depends
+In: a `ReadAlert`. Out: a `Statement`. What identifies an alert and where it goes depends
 on no order of labels and is taken before anything is cut. The partition key is fixed for the life of the topics
 (PROTOCOL §4): changing what `partition_key` returns is a migration.
 """
@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from tocsin.domain import ids
-from tocsin.domain.alert import AlertStatus, Episode, Sighting
+from tocsin.domain.alert import AlertStatus, Episode
+from tocsin.domain.instant import Instant
 from tocsin.domain.rules import IngestRules
 from tocsin.ingest import limits
 from tocsin.ingest.reading import ReadAlert
-from tocsin.stage import RawRecord
+from tocsin.wire.normalized import Statement
 
 KEY_MAX: Final = 512
 """Characters of a partition key: it is in every row and in events. A longer one ends in its hash."""
@@ -63,26 +64,24 @@ def group_key(labels: dict[str, str]) -> str:
     return _rendered("group", (text for pair in sorted(labels.items()) for text in pair))
 
 
-def sighting(alert: ReadAlert, record: RawRecord, index: int, rules: IngestRules) -> Sighting:
-    """The row for the item at `index` of `record`."""
+def statement(alert: ReadAlert, rules: IngestRules, fingerprint: str = "") -> Statement:
+    """What the alert says, in the words that a batch carries. `fingerprint`, if it is known already."""
     body = alert.body
-    return Sighting(
-        raw_topic=record.topic,
-        raw_partition=record.partition,
-        incarnation=record.incarnation,
-        offset=record.offset,
-        index=index,
-        received_at=record.received_at,
-        fingerprint=ids.fingerprint(alert.identity, rules.ignore_labels),
-        status=alert.status,
-        episode=alert.episode,
-        starts_at=alert.starts_at,
-        expires_at=alert.expires_at if alert.status is AlertStatus.FIRING else None,
-        partition_key="" if body is None else partition_key(alert, rules),
-        correlation_id=alert.correlation_id,
-        actor=alert.actor,
-        body=b"" if body is None else limits.encoded(body),
+    return Statement(
+        fingerprint or ids.fingerprint(alert.identity, rules.ignore_labels),
+        alert.status,
+        alert.episode,
+        alert.starts_at,
+        "" if body is None else partition_key(alert, rules),
+        alert.correlation_id,
+        alert.actor,
+        b"" if body is None else limits.encoded(body),
     )
+
+
+def expiry(alert: ReadAlert) -> Instant | None:
+    """When the sighting runs out by itself: only what fires can."""
+    return alert.expires_at if alert.status is AlertStatus.FIRING else None
 
 
 _DEFAULT: Final = IngestRules()

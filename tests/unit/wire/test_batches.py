@@ -12,7 +12,7 @@ from tocsin.domain.instant import from_ms, from_us
 from tocsin.domain.severity import Severity
 from tocsin.wire.command import decode_command, encode_command
 from tocsin.wire.examples.story import at
-from tocsin.wire.normalized import BODY_BYTES_MAX, Batch, body_of, decode_batch, encode_batches, encode_body
+from tocsin.wire.normalized import BODY_BYTES_MAX, LAYOUT, Batch, body_of, decode_batch, encode_batches, encode_body
 from tocsin.wire.position import Position, decode_position, encode_position, record_fingerprint
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -76,7 +76,7 @@ def test_a_body_comes_back(body: AlertBody) -> None:
 def test_a_body_travels_once_per_fingerprint_and_batch() -> None:
     body = encode_body(AlertBody(title="disk full"))
     (value,) = encode_batches([sighting("aa", body)] * 50 + [sighting("bb", body)])
-    assert len(msgspec.msgpack.decode(value, type=Batch).bodies) == 2
+    assert len(msgspec.msgpack.decode(value, type=Batch).statements) == 2
 
 
 def test_an_alert_that_changed_its_text_travels_with_both() -> None:
@@ -95,7 +95,18 @@ def test_batches_are_cut_below_the_limit() -> None:
     assert [row for value in values for row in decode_batch(value)] == rows
 
 
-@pytest.mark.parametrize("value", [b"", b"\xc1", b"{}", msgspec.msgpack.encode(["a", 0, "9f2c", [[1]], []])])
+NO_BATCHES = [
+    b"",
+    b"\xc1",
+    b"{}",
+    msgspec.msgpack.encode([LAYOUT, "a", 0, "9f2c", [[1]], []]),
+    msgspec.msgpack.encode([LAYOUT, "a", 0, "9f2c", [[1, 0, 0, 0, None]], []]),
+    msgspec.msgpack.encode([LAYOUT, "a", 0, "9f2c", [[1, 0, 2**62, 0, None]], []]),
+    msgspec.msgpack.encode([LAYOUT - 1, "a", 0, "9f2c", [], []]),
+]
+
+
+@pytest.mark.parametrize("value", NO_BATCHES)
 def test_what_is_no_batch_is_an_error(value: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
         decode_batch(value)

@@ -77,6 +77,11 @@ def group_of(document: Any) -> dict[str, str] | None:
     return texts_of(document, "groupLabels")
 
 
+def source_of(version: object) -> str:
+    """Whose webhook it is, by its `version`."""
+    return "grafana" if version == "1" else NAME
+
+
 def read(document: Any, context: Context) -> list[Item]:
     """One alert or one reason per entry of `alerts`.
 
@@ -85,18 +90,28 @@ def read(document: Any, context: Context) -> list[Item]:
     """
     alerts = items(document)
     group_labels = group_of(document) or None
-    source = "grafana" if document.get("version") == "1" else NAME
+    source = source_of(document.get("version"))
     overall = document.get("status")
     found: list[Item] = []
     for place, item in enumerate(alerts):
         try:
-            found.append(_alert(item, source, group_labels, overall, context))
+            found.append(alert_of(item, source, group_labels, overall, context))
         except Reject as reject:
             found.append(at(f"alerts[{place}]", reject))
     return found
 
 
-def _alert(item: Any, source: str, group_labels: dict[str, str] | None, overall: object, context: Context) -> ReadAlert:
+def alert_of(
+    item: Any, source: str, group_labels: dict[str, str] | None, overall: object, context: Context
+) -> ReadAlert:
+    """The alert in one item.
+
+    Args:
+        overall: the status of the webhook, for an item without one.
+
+    Raises:
+        Reject: it is none.
+    """
     document = object_of(item, "")
     labels = labelled.labels_of(document)
     body = labelled.body_of(document, labels, source, context.severities, group_labels)

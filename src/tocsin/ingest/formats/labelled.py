@@ -20,7 +20,7 @@ ALERTS_MAX: Final = 100_000
 """Alerts of one request: 32 MB hold fewer real ones, and each costs time while others wait."""
 CUT_MARK: Final = "tocsin_cut"
 """Field of a published item that `shrunk` has cut: the names of its fields."""
-_LINKS: Final = {
+LINKS: Final = {
     "generatorURL": "generator",
     "dashboardURL": "dashboard",
     "panelURL": "panel",
@@ -87,7 +87,7 @@ def body_of(
     for name, link in _LINK_ANNOTATIONS.items():
         if (url := annotations.get(name)) and is_link(url):
             links[link] = url
-    for field, link in _LINKS.items():
+    for field, link in LINKS.items():
         if field in item and is_link(given := text_of(item, field)):
             links[link] = given
     return AlertBody(
@@ -108,7 +108,7 @@ def body_of(
 def _marks(value: object) -> tuple[str, ...]:
     if type(value) is not list:
         return ()
-    return tuple(name for name in value[: len(_LINKS)] if type(name) is str and len(name) <= WORD_MAX)
+    return tuple(name for name in value[: len(LINKS)] if type(name) is str and len(name) <= WORD_MAX)
 
 
 def shrunk(item: Any, bytes_max: int) -> Any:
@@ -116,7 +116,7 @@ def shrunk(item: Any, bytes_max: int) -> Any:
 
     Different labels stay different: a cut value ends with a hash of the whole, and labels beyond the limit become one.
     """
-    urls = {field: item[field] for field in _LINKS if 0 < len(item.get(field) or "") <= _STEPS[0]}
+    urls = {field: item[field] for field in LINKS if 0 < len(item.get(field) or "") <= _STEPS[0]}
     small = {name: value for name, value in item.items() if name in _KEPT and len(value or "") <= WORD_MAX} | urls
     for limit in _STEPS:
         found = dict(small)

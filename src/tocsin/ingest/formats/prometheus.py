@@ -66,13 +66,18 @@ def read(document: Any, context: Context) -> list[Item]:
     found: list[Item] = []
     for place, item in enumerate(items(document)):
         try:
-            found.append(_alert(item, context))
+            found.append(alert_of(item, context))
         except Reject as reject:
             found.append(at(f"[{place}]", reject))
     return found
 
 
-def _alert(item: Any, context: Context) -> ReadAlert:
+def alert_of(item: Any, context: Context) -> ReadAlert:
+    """The alert in one item.
+
+    Raises:
+        Reject: it is none.
+    """
     document = object_of(item, "")
     labels = labelled.labels_of(document)
     body = labelled.body_of(document, labels, NAME, context.severities)
