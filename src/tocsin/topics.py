@@ -24,6 +24,8 @@ class Topic(msgspec.Struct, frozen=True):
     """Only the newest record of each key is kept for certain."""
     partitions: int | None = None
     """None = the common partition count of the installation."""
+    foreign: bool = False
+    """Somebody else's (`ingest.topics`): read only, without the installation's prefix, as many partitions as it has."""
 
 
 RAW: Final = Topic("alerts.raw.v1", Kind.SHARED, retention_days=7)

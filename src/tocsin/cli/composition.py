@@ -7,16 +7,19 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from tocsin.api.app import create
 from tocsin.api.server import Server
 from tocsin.notify.channels.build import build
 from tocsin.persist.sqlite import EventLog
-from tocsin.runtime.clock import SystemClock
+from tocsin.runtime.broker import Broker
+from tocsin.runtime.clock import Clock, SystemClock
 from tocsin.runtime.embedded.broker import EmbeddedBroker
 from tocsin.runtime.node import Node
+from tocsin.runtime.share import Shared
 from tocsin.settings import Settings
+from tocsin.topics import RAW
 
 DRAIN_SECONDS: Final = 6.0
 """For the node; with the HTTP side's 2 s and the closing of files it stays below the promised 10 s."""
@@ -73,30 +76,33 @@ async def running(settings: Settings, *, drain: float = DRAIN_SECONDS) -> AsyncI
     """Start everything; stop it again at the end of the block, within `drain` + 3 seconds.
 
     Raises:
-        TocsinError: the directory is held by another process (its holder is named), or the address is taken.
+        TocsinError: the directory is held by another process (its holder is named), the address is taken, or Kafka
+            cannot be used (with the remedy).
         ValueError: the log was made with another number of partitions.
     """
     async with AsyncExitStack() as stack:
-        for path in (settings.log_path, settings.event_log_path):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         clock = SystemClock()
-        broker = EmbeddedBroker.open(
-            settings.log_path, partitions=settings.partitions, clock=clock, instance=settings.instance
-        )
-        stack.push_async_callback(broker.close)
-        event_log = EventLog.open(settings.event_log_path, holder=f"tocsin run, instance {settings.instance}")
-        stack.callback(event_log.close)
+        log_of = _kafka if settings.servers else _embedded
+        laid_out = await log_of(settings, clock, stack)
+        event_log = None
+        if "persist" in settings.run.groups:
+            settings.event_log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            event_log = EventLog.open(settings.event_log_path, holder=f"tocsin run, instance {settings.instance}")
+            stack.callback(event_log.close)
         channels = build(settings.channels(), instance=settings.instance)
         for channel in channels.values():
             stack.push_async_callback(channel.close)
         node = Node(
-            broker=broker,
+            broker=laid_out.broker,
             clock=clock,
             instance=settings.instance,
             rules=settings.rules(),
             event_log=event_log,
             channels=channels,
             partitions=settings.partitions,
+            groups=settings.run.groups,
+            sources=(RAW.name, *settings.ingest.topics),
+            shared=laid_out.shared,
         )
         server = Server(create(node, settings=settings, clock=clock), settings.http.address)
         stack.push_async_callback(server.stop)
@@ -106,6 +112,29 @@ async def running(settings: Settings, *, drain: float = DRAIN_SECONDS) -> AsyncI
         # First the HTTP side, so that nothing is accepted that the node would leave to the next start.
         stack.push_async_callback(server.stop)
         yield Running(node, server)
+
+
+class _Log(NamedTuple):
+    """The log, and with others at it how its partitions are shared."""
+
+    broker: Broker
+    shared: Shared | None = None
+
+
+async def _embedded(settings: Settings, clock: Clock, stack: AsyncExitStack) -> _Log:
+    settings.log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    broker = EmbeddedBroker.open(
+        settings.log_path, partitions=settings.partitions, clock=clock, instance=settings.instance
+    )
+    stack.push_async_callback(broker.close)
+    return _Log(broker)
+
+
+async def _kafka(settings: Settings, clock: Clock, stack: AsyncExitStack) -> _Log:
+    # Only here: who uses the embedded log does not wait for Kafka's libraries at every command.
+    from tocsin.cli.kafka import join_cluster
+
+    return _Log(*await join_cluster(settings, clock, stack))
 
 
 def prepare_logging(verbose: bool) -> None:

@@ -23,7 +23,7 @@ from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.notify.channel import Channel
 from tocsin.persist.sqlite import EventLog
-from tocsin.runtime.arrivals import Arrivals, Place, Polled
+from tocsin.runtime.arrivals import Place, Polled
 from tocsin.runtime.broker import Broker, Unavailable
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.core_share import CoreShare
@@ -31,12 +31,12 @@ from tocsin.runtime.effects import Lanes
 from tocsin.runtime.ingest_share import IngestShare
 from tocsin.runtime.journal import Lost
 from tocsin.runtime.lag import EVERY, SINK, measure
-from tocsin.runtime.lease import Forever, Lease
+from tocsin.runtime.lease import Forever
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.persist_share import PersistShare
 from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
 from tocsin.runtime.rules import SettingsFeed
-from tocsin.runtime.share import Alone, Membership, Share
+from tocsin.runtime.share import Alone, Membership, Share, Shared
 from tocsin.runtime.supervisor import Supervisor
 from tocsin.runtime.world import REST_MAX, SourceLost, World
 from tocsin.topics import COMMANDS, NORMALIZED, RAW, SETTINGS, TOPICS, Kind
@@ -90,9 +90,7 @@ class Node:
         channels: Mapping[str, Channel],
         partitions: int,
         stream: topology.Stream = topology.STREAM,
-        arrivals: Arrivals | None = None,
-        membership: Membership | None = None,
-        lease: Lease | None = None,
+        shared: Shared | None = None,
         groups: Collection[str] = GROUPS,
         sources: tuple[str, ...] = (RAW.name,),
     ) -> None:
@@ -101,7 +99,7 @@ class Node:
             rules: what the settings files say; published when it differs from what they said before.
             event_log: None = this process persists nothing.
             partitions: of the internal topics; has to be what the broker has.
-            arrivals, membership, lease: what a log that is shared with other processes needs; default: alone.
+            shared: how the log is shared with other processes; None = alone.
             groups: which shares of the work this process takes.
             sources: the raw topics.
         """
@@ -115,16 +113,16 @@ class Node:
         self._supervisor = Supervisor()
         self._world = World(
             broker=broker,
-            arrivals=arrivals or Polled(broker),
+            arrivals=shared.arrivals if shared else Polled(broker),
             clock=clock,
             instance=instance,
             member=f"{instance}/{token_hex(8)}",
             metrics=self.metrics,
             random=SystemRandom(),
             pause=self._pause,
-            lease=lease or Forever(),
+            lease=shared.lease if shared else Forever(),
         )
-        self._membership: Membership = membership or Alone(broker)
+        self._membership: Membership = shared.membership if shared else Alone(broker)
         self._feed = SettingsFeed(self._world)
         self._persist = PersistShare(self._world, self._supervisor, event_log) if event_log else None
         self._core = CoreShare(self._world, self._feed, self._supervisor, Lanes(channels), partitions, stream)
@@ -204,6 +202,7 @@ class Node:
         for share in self._shares:
             await self._membership.join(share)
         self._supervisor.start("settings", self._settings())
+        self._supervisor.start("settings membership", self._outcast())
         self._supervisor.start("settings gauges", self._gauges())
         self._supervisor.start("settings retention", self._retention())
         self._running = True
@@ -270,6 +269,17 @@ class Node:
                     pass
             except Unavailable as error:
                 log.info("retention is put off: %s", error)
+
+    async def _outcast(self) -> None:
+        failed = asyncio.ensure_future(self._membership.failed())
+        stop = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait([failed, stop], return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                raise failed.result()
+        finally:
+            failed.cancel()
+            stop.cancel()
 
     async def _settings(self) -> None:
         while not self._stop.is_set():

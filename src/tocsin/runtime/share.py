@@ -7,12 +7,14 @@ members share it and it may change at any time (`runtime/kafka/member.py`). The 
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
-from tocsin.runtime.arrivals import Place
+from tocsin.runtime.arrivals import Arrivals, Place
 from tocsin.runtime.broker import Broker
+from tocsin.runtime.lease import Lease
 
-__all__ = ["Alone", "Membership", "Share"]
+__all__ = ["Alone", "Membership", "Share", "Shared"]
 
 
 class Share(Protocol):
@@ -54,6 +56,18 @@ class Membership(Protocol):
     async def leave(self, share: Share, grace: float) -> None:
         """Have it released."""
 
+    async def failed(self) -> BaseException:
+        """Wait until partitions can no longer be given or fed: the process has to end with this reason."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What a node needs on a log at which other processes work, too."""
+
+    arrivals: Arrivals
+    membership: Membership
+    lease: Lease
+
 
 class Alone:
     """One process has all partitions."""
@@ -71,3 +85,8 @@ class Alone:
     async def leave(self, share: Share, grace: float) -> None:
         """Release it."""
         await share.release(grace)
+
+    async def failed(self) -> BaseException:
+        """Never."""
+        await asyncio.Event().wait()
+        raise AssertionError

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from aiokafka.abc import AbstractTokenProvider
 
+from tocsin.topics import TOPICS
+
 __all__ = ["Connection"]
 
 REQUEST_MS: Final = 10_000
@@ -35,8 +37,8 @@ class Connection:
     client_name: str = "tocsin"
 
     def topic(self, name: str) -> str:
-        """The name of logical topic `name` in this cluster."""
-        return self.prefix + name
+        """The name of logical topic `name` in this cluster; those of others (`ingest.topics`) have no prefix."""
+        return self.prefix + name if name in TOPICS else name
 
     def group(self, name: str) -> str:
         """The name of consumer group `name` in this cluster."""
