@@ -1,12 +1,19 @@
-"""`tocsin topics`: the log as it is."""
+"""`tocsin topics`: the log as it is, and on Kafka what makes it as it has to be.
 
+`plan` and `apply` talk to the cluster and work without a running tocsin; the others ask a running one over HTTP.
+"""
+
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from tocsin.cli.client import Client, remote
-from tocsin.cli.output import formatted, json_text, show
+from tocsin.cli.config import file_option, settings_from
+from tocsin.cli.exits import Ended
+from tocsin.cli.output import formatted, json_text, say, show
 from tocsin.cli.suggesting import Suggesting
 
 PAGE: Final = 1000
@@ -16,7 +23,7 @@ WAIT_SECONDS: Final = 2.0
 
 @click.group(cls=Suggesting)
 def topics() -> None:
-    """Look at the topics of the log."""
+    """Look at the topics of the log; on Kafka, create and check them."""
 
 
 @topics.command("list")
@@ -82,6 +89,57 @@ def tail(client: Client, topic: str, partition: int | None, last: int, no_follow
                 offsets[number] = page["next"]
     except KeyboardInterrupt:
         return
+
+
+@topics.command()
+@file_option
+@formatted
+def plan(path: Path | None, output: str | None) -> None:
+    """Say what `apply` would do to the topics on Kafka; change nothing.
+
+    Exit 0: nothing to do. 5: something. 1: a topic cannot be used as it is, with what to do instead.
+
+    \b
+    tocsin topics plan -c tocsin.yaml
+    """
+    from tocsin.cli.topic_plan import code_of, look
+
+    found = look(settings_from(path))
+    _planned(found, output)
+    if found is not None and (code := code_of(found)):
+        if found.refused:
+            raise Ended("some topics cannot be used as they are")
+        say(f"{len(found.todo)} of {len(found.steps)} topics are to be made or changed: tocsin topics apply")
+        sys.exit(code)
+
+
+@topics.command()
+@file_option
+@formatted
+def apply(path: Path | None, output: str | None) -> None:
+    """Create what is missing on Kafka and correct settings; then look again.
+
+    Nothing is deleted and no number of partitions is changed. When one topic is refused, none is touched.
+
+    \b
+    tocsin topics apply -c tocsin.yaml
+    """
+    from tocsin.cli.topic_plan import apply as apply_plan
+
+    left = apply_plan(settings_from(path), say)
+    _planned(left, output)
+    if left is not None and left.refused:
+        raise Ended("nothing was changed: some topics cannot be used as they are")
+    if left is not None and left.todo:
+        raise Ended("the cluster does not show all changes yet; look again: tocsin topics plan")
+
+
+def _planned(found: Any, output: str | None) -> None:
+    from tocsin.cli.topic_plan import COLUMNS, items
+
+    if found is None:
+        say("the embedded log makes its topics itself: nothing to do")
+    show([] if found is None else items(found), output=output, columns=COLUMNS, name="topic")
 
 
 def _print(records: list[dict[str, Any]]) -> None:

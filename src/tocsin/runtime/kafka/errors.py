@@ -217,7 +217,7 @@ def meaning(
             return found
     case, telling = _case_of(error)
     what = case.what
-    if isinstance(telling, _SAYS) and (words := _words(telling)):
+    if isinstance(telling, _SAYS) and not isinstance(telling, ConnectionError) and (words := _words(telling)):
         what = f"{what} ({words})"
     elif case is _UNKNOWN:
         what = f"{what} ({type(telling).__name__})"

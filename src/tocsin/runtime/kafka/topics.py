@@ -8,7 +8,7 @@ which an operator is stricter or keeps more than asked (`AT_LEAST`) is left as i
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from tocsin.ingest.limits import REQUEST_BYTES_MAX
@@ -29,9 +29,7 @@ FOR_EVER: Final = "-1"
 
 AT_LEAST: Final = frozenset({"retention.ms", "retention.bytes", "max.message.bytes", "min.compaction.lag.ms"})
 """Numbers that may be larger than asked; -1 is the largest for retention."""
-KEEPS_RECORDS: Final = frozenset(
-    {"cleanup.policy", "retention.ms", "retention.bytes", "unclean.leader.election.enable", "message.timestamp.type"}
-)
+KEEPS_RECORDS: Final = frozenset({"cleanup.policy", "unclean.leader.election.enable", "message.timestamp.type"})
 """Settings without which history is lost or alerts get wrong times: tocsin does not start on them."""
 
 
@@ -48,7 +46,12 @@ class Wanted:
     given: bool
     """Whether the operator wrote the replication down."""
     configs: Mapping[str, str]
-    min_insync: int
+    min_insync: int | None
+    """What the operator wrote down."""
+
+    def least(self, copies: int) -> str:
+        """`min.insync.replicas` for so many copies: a broker that is away for a while must not change it."""
+        return str(min(self.min_insync or (2 if copies >= REPLICATION else 1), copies))
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ class Found:
     partitions: int
     replication: int
     """Copies of the partition that has fewest."""
-    configs: Mapping[str, str] = field(default_factory=dict)
-    """Every setting with its effective value."""
+    configs: Mapping[str, str] | None
+    """Every setting with its effective value; None when the user may not see them."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def wanted(
             replication=copies,
             given=replication is not None,
             configs=_configs(topic),
-            min_insync=min_insync or (2 if copies >= REPLICATION else 1),
+            min_insync=min_insync,
         )
         for topic in topics
     )
@@ -160,12 +163,13 @@ def plan(topics: Sequence[Wanted], found: Mapping[str, Found]) -> Plan:
 
 def _step(topic: Wanted, found: Found | None) -> Step:
     if found is None:
-        configs = {**topic.configs, "min.insync.replicas": str(min(topic.min_insync, topic.replication))}
+        configs = {**topic.configs, "min.insync.replicas": topic.least(topic.replication)}
         return Step(topic, "create", tuple(Change(name, "", value) for name, value in configs.items()))
     if found.partitions != topic.partitions:
         return Step(topic, "refused", reason=_other_count(topic, found.partitions))
-    least = str(min(topic.min_insync, found.replication))
-    note = ""
+    if found.configs is None:
+        return Step(topic, "none", note="its settings are not compared: the user has no right DescribeConfigs on it")
+    least, note = topic.least(found.replication), ""
     if found.replication != topic.replication and (topic.given or found.replication < topic.replication):
         note = (
             f"{found.replication} copies instead of {topic.replication}: "
@@ -218,12 +222,16 @@ def _blocking(step: Step) -> str:
         return f"topic {name} {step.reason}"
     if step.action == "create":
         return f"topic {name} does not exist; run `tocsin topics apply`"
-    harmful = [change for change in step.changes if change.setting in KEEPS_RECORDS or _too_small(change)]
+    harmful = [change for change in step.changes if _harmful(change)]
     if not harmful:
         return ""
     said = ", ".join(f"{change.setting}={change.found or '?'} instead of {change.wanted}" for change in harmful)
     return f"topic {name} has {said}; run `tocsin topics apply`"
 
 
-def _too_small(change: Change) -> bool:
-    return change.setting == "max.message.bytes" and (_number(change.found) or 0) < JOURNAL_BYTES_MAX
+def _harmful(change: Change) -> bool:
+    if change.setting.startswith("retention."):  # a shorter one on topics that forget anyway is the operator's choice
+        return change.wanted == FOR_EVER
+    if change.setting == "max.message.bytes":
+        return (_number(change.found) or 0) < JOURNAL_BYTES_MAX
+    return change.setting in KEEPS_RECORDS
