@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DEFAULT_URL: Final = "http://127.0.0.1:9393"
 TIMEOUT_SECONDS: Final = 35.0
 """Above the longest wait that the API grants."""
+TOKEN_BYTES_MAX: Final = 64 * 1024
+"""A token, not a file named by mistake."""
 EXIT_BY_STATUS: Final[Mapping[int, int]] = {400: USAGE, 404: NOT_FOUND, 413: USAGE, 422: USAGE}
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -107,17 +109,30 @@ def remote(command: F) -> F:
     )
     @click.option(
         "--token", envvar="TOCSIN_TOKEN", show_envvar=True, default="",
-        help="Token, when the API wants one; by the variable nobody sees it.",
+        help="Token, when the API wants one, or file:/path of it; by the variable nobody sees it.",
     )  # fmt: skip
     @functools.wraps(command)
     def connected(url: str, token: str, **options: Any) -> Any:
-        client = Client(url, token)
+        client = Client(url, _token(token))
         try:
             return command(client, **options)
         finally:
             client.close()
 
     return connected  # type: ignore[return-value]
+
+
+def _token(text: str) -> str:
+    if not text.startswith("file:"):
+        return text
+    from pathlib import Path
+
+    file = Path(text.removeprefix("file:"))
+    try:
+        with file.open("rb") as opened:
+            return opened.read(TOKEN_BYTES_MAX).decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Ended(f"cannot read the token in {file}: {error}", USAGE) from None
 
 
 def acting(command: F) -> F:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from platformdirs import user_state_path
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tocsin.domain import rules as domain
 from tocsin.domain.ids import PARTITIONS_MAX
@@ -35,6 +35,7 @@ from tocsin.settings.values import (
     SendDuration,
     UrlOrNone,
     duration_text,
+    looked_up,
     split_listen,
 )
 
@@ -61,8 +62,9 @@ def _database(value: str) -> str:
 
 class TokenPart(Part):
     name: Name = Field(description="Who uses the token; stands as actor in the timeline.")
-    hash: str = Field(
-        pattern=r"^sha256:[0-9a-f]{64}$", description="Hash of the token, as `tocsin token create` prints it."
+    hash: Annotated[str, BeforeValidator(looked_up)] = Field(
+        pattern=r"^sha256:[0-9a-f]{64}$",
+        description="Hash of the token, as `tocsin token create` prints it; env:NAME and file:/path are looked up.",
     )
 
 

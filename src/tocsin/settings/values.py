@@ -124,6 +124,11 @@ class Secret:
         return cls(lookup(value))
 
 
+def looked_up(value: Any, info: ValidationInfo) -> Any:
+    """What `env:NAME` or `file:/path` stands for, for texts that are no secrets and are shown."""
+    return Secret._validated(value, info).reveal() if isinstance(value, str) else value
+
+
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise ValueError(f"{value!r} is not a name: letters, digits, '_', '-' and '.', at most 64, no leading sign")
