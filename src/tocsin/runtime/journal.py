@@ -132,8 +132,10 @@ class Journal:
                 if first == self.expected:
                     break
             except (Conflict, Doubt):
-                pass  # what became of it is read, not guessed
+                # What became of it is read, not guessed.
+                self._world.metrics.add("tocsin_append_failures_total", 1, self.topic)
             except Unavailable as error:
+                self._world.metrics.add("tocsin_append_failures_total", 1, self.topic)
                 attempt += 1
                 await self._world.wait_after(part, attempt, error)
                 continue

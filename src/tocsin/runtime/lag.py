@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tocsin.domain.instant import to_ms
+from tocsin.runtime.arrivals import Place
 from tocsin.runtime.world import World
 
 __all__ = ["EVERY", "measure"]
@@ -18,14 +19,18 @@ EVERY: Final = 10.0
 SINK: Final = "persist"
 
 
-async def measure(world: World, stage: str, places: Mapping[tuple[str, int], int]) -> None:
+async def measure(world: World, stage: str, places: Mapping[Place, int]) -> list[tuple[Place, int, int]]:
     """Set the gauges of `stage`, which has read up to `places`: (topic, partition) -> next offset.
+
+    Returns:
+        For each: the place, the next offset, how many records are not read.
 
     Raises:
         Unavailable: the log does not answer now.
     """
     broker, now = world.broker, to_ms(world.now())
     behind: Counter[str] = Counter()
+    lags = []
     for (topic, partition), offset in places.items():
         lag = max(0, await broker.end(topic, partition) - offset)
         waiting = await broker.read(topic, partition, offset, records_max=1) if lag else ()
@@ -33,5 +38,7 @@ async def measure(world: World, stage: str, places: Mapping[tuple[str, int], int
         world.metrics.set("tocsin_consumer_lag_records", lag, stage, topic, str(partition))
         world.metrics.set("tocsin_oldest_unapplied_seconds", age, stage, topic, str(partition))
         behind[topic] += lag
+        lags.append(((topic, partition), offset, lag))
     for topic, lag in behind.items() if stage == SINK else ():
         world.metrics.set("tocsin_projection_lag_records", lag, topic)
+    return lags

@@ -38,6 +38,7 @@ from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.runtime.share import Alone, Membership, Share, Shared
 from tocsin.runtime.supervisor import Supervisor
+from tocsin.runtime.watch import Watch
 from tocsin.runtime.world import REST_MAX, SourceLost, World
 from tocsin.topics import COMMANDS, NORMALIZED, RAW, SETTINGS, TOPICS, Kind
 from tocsin.wire.record import Draft
@@ -123,6 +124,7 @@ class Node:
             lease=shared.lease if shared else Forever(),
         )
         self._membership: Membership = shared.membership if shared else Alone(broker)
+        self._watch = Watch(self._world, self._membership.signs)
         self._feed = SettingsFeed(self._world)
         self._persist = PersistShare(self._world, self._supervisor, event_log) if event_log else None
         self._core = CoreShare(self._world, self._feed, self._supervisor, Lanes(channels), partitions, stream)
@@ -203,6 +205,7 @@ class Node:
             await self._membership.join(share)
         self._supervisor.start("settings", self._settings())
         self._supervisor.start("settings membership", self._outcast())
+        self._supervisor.start("settings watch", self._watch.run(self._stop))
         self._supervisor.start("settings gauges", self._gauges())
         self._supervisor.start("settings retention", self._retention())
         self._running = True
@@ -253,7 +256,7 @@ class Node:
                 readers.append((SINK, self._persist.places()))
             try:
                 for stage, places in readers:
-                    await measure(self._world, stage, places)
+                    self._watch.lagging(stage, await measure(self._world, stage, places))
             except Unavailable as error:
                 log.info("the gauges keep what they showed: %s", error)
 

@@ -6,13 +6,14 @@ members share it and it may change at any time (`runtime/kafka/member.py`). The 
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from tocsin.runtime.arrivals import Arrivals, Place
 from tocsin.runtime.broker import Broker
 from tocsin.runtime.lease import Lease
+from tocsin.runtime.watch import Signs
 
 __all__ = ["Alone", "Membership", "Share", "Shared"]
 
@@ -56,6 +57,9 @@ class Membership(Protocol):
     async def leave(self, share: Share, grace: float) -> None:
         """Have it released."""
 
+    def signs(self) -> Mapping[str, Signs]:
+        """Group -> what was last heard of it; empty where there are none."""
+
     async def failed(self) -> BaseException:
         """Wait until partitions can no longer be given or fed: the process has to end with this reason."""
 
@@ -85,6 +89,10 @@ class Alone:
     async def leave(self, share: Share, grace: float) -> None:
         """Release it."""
         await share.release(grace)
+
+    def signs(self) -> Mapping[str, Signs]:
+        """There are no groups."""
+        return {}
 
     async def failed(self) -> BaseException:
         """Never."""

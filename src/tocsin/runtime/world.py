@@ -66,6 +66,17 @@ class Problems:
         if self._by_part.pop(part, None) is not None:
             log.info("%s: well again", part)
 
+    def tell(self, part: str, is_problem: bool, text: str) -> None:
+        """Put it or drop it."""
+        if is_problem:
+            self.put(part, text)
+        else:
+            self.drop(part)
+
+    def others(self, part: str) -> bool:
+        """Whether another part than `part` has a problem."""
+        return any(other != part for other in self._by_part)
+
     def lines(self) -> list[str]:
         return [f"{part}: {text}" for part, text in sorted(self._by_part.items())]
 

@@ -24,6 +24,7 @@ from tocsin.runtime.kafka.heartbeat import HeartbeatLease
 from tocsin.runtime.kafka.inbox import Inbox
 from tocsin.runtime.kafka.transport import Batches, Session, Transport
 from tocsin.runtime.share import Share
+from tocsin.runtime.watch import Signs
 
 __all__ = ["Member"]
 
@@ -54,7 +55,7 @@ class Member:
         self.share = share
         self.lease = lease
         self.generation = 0
-        self.fetched_at = asyncio.get_running_loop().time()
+        self.fetched_at = self._taken_at = self._began = asyncio.get_running_loop().time()
         self._inbox = inbox
         self._broker = broker
         self._group = f"tocsin.{share.name}"
@@ -114,6 +115,13 @@ class Member:
                 with suppress(Unavailable):
                     await self.commit({place: (offset, "") for place, offset in self.share.places().items()})
 
+    def signs(self) -> Signs:
+        """What was last heard of the group. While it gives partitions away there is nothing to fetch."""
+        fetching = self.share.taken.is_set()
+        now = asyncio.get_running_loop().time()
+        age = now - max(self.fetched_at, self._taken_at) if fetching else 0.0
+        return Signs(age, min(self.lease.age(), now - self._began), self.session.seconds)
+
     async def failed(self) -> BaseException:
         """Wait for what ended delivery for good."""
         return await asyncio.shield(self._failure)
@@ -165,6 +173,7 @@ class Member:
     async def _take(self, held: frozenset[Place], generation: int) -> None:
         log.info("%s: generation %d, %d partitions", self._group, generation, len(held))
         await self.share.take(held, generation)
+        self._taken_at = asyncio.get_running_loop().time()
         self._inbox.open({p: o for p, o in self.share.places().items() if p in held}, self.share.readers)
 
     def starts(self, assigned: set[TP]) -> Mapping[TP, int]:

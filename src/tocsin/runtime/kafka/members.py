@@ -9,6 +9,7 @@ from tocsin.runtime.kafka.inbox import Inbox, Inboxes
 from tocsin.runtime.kafka.member import Member
 from tocsin.runtime.kafka.transport import Session
 from tocsin.runtime.share import Share
+from tocsin.runtime.watch import Signs
 
 __all__ = ["Members"]
 
@@ -52,6 +53,10 @@ class Members:
         """Release `share`, then leave its group."""
         if (member := self._members.pop(share.name, None)) is not None:
             await member.stop(grace)
+
+    def signs(self) -> dict[str, Signs]:
+        """What was last heard of each group."""
+        return {f"tocsin.{name}": member.signs() for name, member in self._members.items()}
 
     async def failed(self) -> BaseException:
         """Wait until one of the members can no longer work."""
