@@ -5,17 +5,18 @@ its events, `advanced` over the positions that commits carry. `decide` never cha
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark, Sighting
 from tocsin.domain.command import Command
-from tocsin.domain.events import Event
+from tocsin.domain.events import Event, Tallied
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.topics import Topic
+from tocsin.wire.normalized import Batch
 from tocsin.wire.record import Record
 
 State = TypeVar("State")
@@ -105,6 +106,18 @@ class Decider(Protocol[State]):
 
     def effects(self, state: State) -> Sequence[Effect]:
         """Attempted and unfinished deliveries (notify; the others: empty)."""
+
+
+@runtime_checkable
+class Counter(Protocol):
+    """A decider of which most sightings only ask to be counted: it may take many at once."""
+
+    def repeats(self, state: Any, batch: Batch, first: int, rules: Rules, now: Instant) -> tuple[Tallied | None, int]:
+        """The sum of the rows from `first` on that bring about nothing but tallies, and the row behind them.
+
+        The same as to decide and evolve them one by one. None and `first`: row `first` has to be decided. Does not
+        change the state.
+        """
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,15 +12,17 @@ from tocsin.correlate.alerts import on_sighting
 from tocsin.correlate.deadlines import on_deadline
 from tocsin.correlate.evolve import evolve
 from tocsin.correlate.people import acknowledge_by_alert, on_command
+from tocsin.correlate.repeats import sum_of_repeats
 from tocsin.correlate.state import State
 from tocsin.correlate.write import Pen
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import AlertStatus, RawMark, Sighting
 from tocsin.domain.command import Command
-from tocsin.domain.events import Event
+from tocsin.domain.events import Event, Tallied
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.stage import Effect, Input, Want
+from tocsin.wire.normalized import Batch
 
 
 class Correlate:
@@ -55,6 +57,9 @@ class Correlate:
             cause = f"deadline:{given.kind}:{given.at.isoformat()}"
             return on_deadline(self._pen(state, rules, now, cause), given)
         return ()
+
+    def repeats(self, state: State, batch: Batch, first: int, rules: Rules, now: Instant) -> tuple[Tallied | None, int]:
+        return sum_of_repeats(state, batch, first, rules.version, now)
 
     def _pen(self, state: State, rules: Rules, now: Instant, cause: str, actor: str = "tocsin") -> Pen:
         return Pen(state, rules, now, cause, self.partition, self.partitions, actor)

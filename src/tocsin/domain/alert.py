@@ -97,17 +97,19 @@ class RawMark(msgspec.Struct, frozen=True, array_like=True):
     received_at: Instant
 
 
-def event_time(sighting: Sighting) -> tuple[Instant, bool]:
-    """`starts_at` clamped to [received_at - 10 min, received_at + 1 min], and whether the clamp changed it."""
-    received_at = sighting.received_at
-    starts_at = sighting.starts_at
+def clamped(starts_at: Instant | None, received_at: Instant) -> Instant:
+    """The event time of what began at `starts_at` and was received at `received_at`: within [received_at - 10 min,
+    received_at + 1 min], `received_at` where the source names none. It never falls while `received_at` rises.
+    """
     if starts_at is None:
-        return received_at, False
-    if starts_at < received_at - CLAMP_PAST:
-        return received_at - CLAMP_PAST, True
-    if starts_at > received_at + CLAMP_FUTURE:
-        return received_at + CLAMP_FUTURE, True
-    return starts_at, False
+        return received_at
+    return min(max(starts_at, received_at - CLAMP_PAST), received_at + CLAMP_FUTURE)
+
+
+def event_time(sighting: Sighting) -> tuple[Instant, bool]:
+    """The event time of a sighting, and whether the clamp changed what the source says."""
+    at = clamped(sighting.starts_at, sighting.received_at)
+    return at, sighting.starts_at is not None and at != sighting.starts_at
 
 
 class AlertFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
