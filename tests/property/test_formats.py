@@ -5,14 +5,17 @@ from typing import Any
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tocsin.domain.errors import Reject
 from tocsin.ingest.formats.registry import BY_NAME
+from tocsin.ingest.intake import take
 from tocsin.ingest.reading import REJECT_WORDS
 from tocsin.stage import Mapped
 from tocsin.wire.normalized import BODY_BYTES_MAX, body_of
+from tocsin.wire.record import Headers
 from unit.ingest import poison
-from unit.ingest.bodies import mapped, native, published, raw, rows, taken, webhook, webhook_alert
+from unit.ingest.bodies import NOW, mapped, native, published, raw, rows, taken, webhook, webhook_alert
 
 TEXT = st.text(max_size=20)
 JSON = st.recursive(
@@ -29,8 +32,17 @@ FORMATS = st.sampled_from([None, *BY_NAME])
 BODIES = st.sampled_from([orjson.dumps(document) for document in poison.VALID.values()])
 
 
-def mapped_between_neighbours(value: bytes, format: str | None) -> Mapped:
-    result = mapped(raw(native(title="before"), 1), raw(value, 2, format), raw(native(title="after"), 3))
+ATTRIBUTES = st.sampled_from(["id", "source", "specversion", "type", "time", "subject", "severity", "data", "X", ""])
+HEADERS = st.lists(
+    st.tuples(ATTRIBUTES.map(lambda name: f"ce_{name}") | st.just("content-type"), st.binary(max_size=8)), max_size=6
+)
+BINARY = tuple((f"ce_{name}", b"1.0") for name in ("specversion", "id", "source", "type"))
+
+
+def mapped_between_neighbours(value: bytes, format: str | None, headers: Headers = ()) -> Mapped:
+    record = raw(value, 2, format)
+    record = replace(record, headers=(*record.headers, *headers))
+    result = mapped(raw(native(title="before"), 1), record, raw(native(title="after"), 3))
     assert [row.offset for row in rows(result) if row.offset != 2] == [1, 3]
     assert all(reject.word in REJECT_WORDS - {"ingest_bug"} and reject.offset == 2 for reject in result.rejected)
     places = [row.index for row in rows(result) if row.offset == 2]
@@ -51,6 +63,22 @@ def test_a_valid_body_with_bytes_changed(value: bytes, data: st.DataObject) -> N
         end = data.draw(st.integers(start, min(len(value), start + 8)))
         value = value[:start] + data.draw(st.binary(max_size=8)) + value[end:]
     mapped_between_neighbours(value, None)
+
+
+@given(BODIES | st.binary(max_size=40), HEADERS, st.booleans())
+def test_any_headers_of_an_event(value: bytes, headers: list[tuple[str, bytes]], whole: bool) -> None:
+    mapped_between_neighbours(value, None, (*headers, *BINARY) if whole else tuple(headers))
+
+
+@given(BODIES, st.dictionaries(st.text(max_size=10).map(lambda name: f"ce-{name}"), TEXT, max_size=4), TEXT)
+def test_any_headers_of_a_request(value: bytes, headers: dict[str, str], content_type: str) -> None:
+    named = {name.replace("_", "-"): text.decode() for name, text in BINARY} | headers
+    try:
+        taken = take(value, format=None, content_type=content_type, headers=named.items(), received_at=NOW, seed="s")
+    except Reject as error:
+        assert error.word in REJECT_WORDS  # noqa: PT017
+        return
+    assert mapped(*(published(record, place) for place, record in enumerate(taken.records))).rejected == []
 
 
 @given(st.sampled_from([*poison.VALID.values()]), JSON, st.data())

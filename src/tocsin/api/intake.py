@@ -98,6 +98,7 @@ async def _take(
             body,
             format=format,
             content_type=request.headers.get("content-type", ""),
+            headers=request.headers.items(),
             received_at=serving.clock.now(),
             seed=secrets.token_hex(16),
             partitions=partitions,

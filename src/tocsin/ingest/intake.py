@@ -4,7 +4,7 @@ Only valid items are published, in the format they came in, as records of at mos
 is published is one that `map` accepts. PagerDuty's routing key is published as a hash. Pure; nothing is stored here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -13,8 +13,9 @@ import orjson
 from tocsin.domain.errors import Reject
 from tocsin.domain.ids import partition_of_key
 from tocsin.domain.instant import Instant
+from tocsin.ingest import binding
 from tocsin.ingest import document as documents
-from tocsin.ingest.formats import pagerduty
+from tocsin.ingest.formats import cloudevents, pagerduty
 from tocsin.ingest.formats.registry import Format, detected, named
 from tocsin.ingest.limits import check_size
 from tocsin.ingest.normalise import group_key, source_key
@@ -67,6 +68,7 @@ def take(
     *,
     format: str | None,
     content_type: str = "",
+    headers: Iterable[tuple[str, str]] = (),
     received_at: Instant,
     seed: str,
     partitions: int | None = None,
@@ -74,8 +76,9 @@ def take(
     """Read a request body.
 
     Args:
-        format: name of the format; None = its fields tell.
-        content_type: of the request; only its charset matters.
+        format: name of the format; None = content type, headers and fields tell.
+        content_type: of the request; its charset matters, and whether it says CloudEvents.
+        headers: of the request, names in lower case; the attributes of a CloudEvent in binary mode are among them.
         received_at: now; decides nothing that is published.
         seed: differs per request; the key of a PagerDuty trigger without one is derived from it.
         partitions: partition count of the raw topic; without it a list gives one record per partition key.
@@ -85,9 +88,10 @@ def take(
             `bad_shape`, `bad_type`, `too_many`.
     """
     _check_charset(content_type)
-    wanted = None if format is None else named(format)
+    wanted = _by_content_type(content_type) if format is None else named(format)
     check_size(len(body), large=wanted is None or wanted.CUTS)
-    original = documents.parsed(body)
+    parsed = documents.parsed(body)
+    original = _enveloped(parsed, headers) if wanted is None or wanted is cloudevents else parsed
     found = wanted or detected(original)
     check_size(len(body), large=found.CUTS)
     document = found.prepared(original, seed)
@@ -96,7 +100,7 @@ def take(
     group = found.group_of(document)
     common = None if group is None else group_key(group)
     keys = {place: common or source_key(item) for place, item in enumerate(items) if not isinstance(item, Reject)}
-    whole = documents.without_mark(body) if document is original and not errors else None
+    whole = documents.without_mark(body) if document is parsed and not errors else None
     records: list[IntakeRecord] = []
     for key, places in _by_partition(keys, partitions):
         if whole is not None and len(places) == len(items) and len(whole) <= RECORD_BYTES_MAX:
@@ -152,6 +156,30 @@ def _packed(
 
 def _dedup_keys(format: Format, document: Any) -> tuple[str, ...]:
     return (document["dedup_key"],) if format is pagerduty else ()
+
+
+def _by_content_type(content_type: str) -> Format | None:
+    """The format that the content type names, if it does.
+
+    Raises:
+        Reject: `unknown_format`, it names CloudEvents in another encoding than JSON.
+    """
+    name = binding.media_type(content_type)
+    if name in (binding.STRUCTURED, binding.BATCH):
+        return cloudevents
+    if name.startswith(binding.FAMILY):
+        raise Reject(
+            "unknown_format", f"{name[:64]!r}: CloudEvents are taken as {binding.STRUCTURED} or {binding.BATCH}"
+        )
+    return None
+
+
+def _enveloped(document: Any, headers: Iterable[tuple[str, str]]) -> Any:
+    """The event in binary mode that headers and body make together; else the body."""
+    if cloudevents.looks_like(document):
+        return document
+    attributes = binding.http_attributes(headers)
+    return document if attributes is None else binding.event_of(attributes, document)
 
 
 def _check_charset(content_type: str) -> None:

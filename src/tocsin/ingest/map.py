@@ -14,6 +14,8 @@ from tocsin.domain.errors import Reject
 from tocsin.domain.instant import to_ms
 from tocsin.domain.rules import IngestRules, Rules
 from tocsin.ingest import document as documents
+from tocsin.ingest.binding import enveloped
+from tocsin.ingest.formats import cloudevents
 from tocsin.ingest.formats.registry import BY_NAME, Format, detected
 from tocsin.ingest.limits import check_size
 from tocsin.ingest.normalise import expiry, statement
@@ -112,6 +114,8 @@ class _Mapping:
     def _read(self, record: RawRecord, told: Format | None, rows: list[Made], rejected: list[Rejected]) -> None:
         check_size(len(record.value), large=True)
         document = documents.parsed(record.value)
+        if told is None or told is cloudevents:
+            document = enveloped(record.headers, document)
         format = told or detected(document)
         check_size(len(record.value), large=format.CUTS)
         context = Context(

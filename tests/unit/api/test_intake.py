@@ -19,6 +19,8 @@ EVENT = {
     "payload": {"summary": "Disk full", "source": "db1", "severity": "critical"},
 }
 
+EVENT_OF = {"specversion": "1.0", "id": "1", "source": "/probes/eu-1", "type": "disk.full", "subject": "db1/disk"}
+
 
 async def raw_records(rig: Any) -> list[tuple[int, Any]]:
     return [
@@ -159,3 +161,25 @@ async def test_a_large_webhook_becomes_several_records_with_every_id(rig: Any) -
     assert answer.status_code == 202
     assert len({item["alert_id"] for item in answer.json()["items"]}) == 1000
     assert len(await raw_records(rig)) > 3
+
+
+@pytest.mark.parametrize(
+    ("content_type", "headers", "body"),
+    [
+        ("application/cloudevents+json", {}, {**EVENT_OF, "data": DISK}),
+        ("application/cloudevents-batch+json; charset=UTF-8", {}, [{**EVENT_OF, "data": DISK}]),
+        ("application/json", {f"ce-{name}": text for name, text in EVENT_OF.items()}, DISK),
+    ],
+)
+async def test_cloudevents_are_taken_in_every_mode(
+    rig: Any, content_type: str, headers: dict[str, str], body: Any
+) -> None:
+    answer = await rig.client.post(
+        "/api/v1/alerts", content=orjson.dumps(body), headers={"content-type": content_type, **headers}
+    )
+    assert answer.status_code == 202, answer.text
+    [(_, record)] = await raw_records(rig)
+    assert record.header("tocsin_format") == b"cloudevents"
+    found = await rig.incident_of_alert("Disk full")
+    alert = (await rig.client.get(f"/api/incident_response/{found['id']}")).json()["alert_list"]["items"][0]
+    assert (alert["labels"], alert["source"]) == ({"host": "db1", "subject": "db1/disk"}, "/probes/eu-1")

@@ -137,6 +137,21 @@ def trigger(**more: Any) -> dict[str, Any]:
     }
 
 
+def event(data: Any = None, **more: Any) -> dict[str, Any]:
+    """A CloudEvent in structured mode, by default of a native alert."""
+    return {
+        "specversion": "1.0",
+        "id": "7d1f",
+        "source": "/probes/eu-1",
+        "type": "com.example.latency.exceeded",
+        "subject": "checkout",
+        "time": "2026-11-21T09:58:12Z",
+        "datacontenttype": "application/json",
+        "data": native() if data is None else data,
+        **more,
+    }
+
+
 def payload(**more: Any) -> dict[str, Any]:
     return {**trigger()["payload"], **more}
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from unit.ingest.bodies import api_v2_alert, grafana, native, trigger, webhook
+from unit.ingest.bodies import api_v2_alert, event, grafana, native, trigger, webhook
 
 VALID: Final[dict[str, Any]] = {
     "webhook": webhook(),
@@ -15,6 +15,11 @@ VALID: Final[dict[str, Any]] = {
     "native list": [native()],
     "trigger": trigger(),
     "resolve": {"routing_key": "r", "event_action": "resolve", "dedup_key": "k"},
+    "CloudEvent": event(),
+    "CloudEvent of a list": event([native()]),
+    "CloudEvent of a webhook": event(webhook()),
+    "CloudEvent of a trigger": event({"routing_key": "r", "event_action": "resolve", "dedup_key": "k"}),
+    "CloudEvents": [event()],
 }
 """One valid body of each shape; each has one alert."""
 
@@ -75,7 +80,8 @@ NO_FORMAT: Final[dict[str, bytes]] = {
     "fields of nobody": b'{"a": 1, "b": {"c": 2}}',
     "change event": b'{"payload": {"summary": "x"}, "client": "y"}',
     "SNS": b'{"Type": "Notification", "Message": "{}"}',
-    "CloudEvent": b'{"specversion": "1.0", "id": "1", "data": {}}',
+    "CloudEvent": b'{"specversion": "1.0", "id": "1", "source": "/x", "type": "y", "data": {}}',
+    "CloudEvent within a CloudEvent": orjson.dumps(event(event())),
 }
 
 _WRONG: Final[tuple[Any, ...]] = (None, True, 0, -1.5, 10**300, "", "\0", [], [[]], [1, "x"], {}, {"a": {"b": []}})

@@ -222,9 +222,9 @@ def test_the_header_goes_before_the_fields_if_it_is_known() -> None:
         (
             "prometeus",
             "unknown format 'prometeus', did you mean 'prometheus'? "
-            "known are alertmanager, pagerduty, prometheus, native",
+            "known are cloudevents, alertmanager, pagerduty, prometheus, native",
         ),
-        ("", "unknown format ''; known are alertmanager, pagerduty, prometheus, native"),
+        ("", "unknown format ''; known are cloudevents, alertmanager, pagerduty, prometheus, native"),
     ],
 )
 def test_an_unknown_format_names_the_known_ones(name: str, message: str) -> None:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any, Final, Protocol
 
 from tocsin.domain.errors import Reject
-from tocsin.ingest.formats import alertmanager, native, pagerduty, prometheus
+from tocsin.ingest.formats import alertmanager, cloudevents, native, pagerduty, prometheus
 from tocsin.ingest.reading import Context, Item
 
 
@@ -43,7 +43,7 @@ class Format(Protocol):
         """The labels that the source grouped the document by, if it did."""
 
 
-FORMATS: Final[tuple[Format, ...]] = (alertmanager, pagerduty, prometheus, native)
+FORMATS: Final[tuple[Format, ...]] = (cloudevents, alertmanager, pagerduty, prometheus, native)
 BY_NAME: Final[dict[str, Format]] = {format.NAME: format for format in FORMATS}
 
 
