@@ -16,10 +16,13 @@ from tocsin.domain.events import Event, Tallied
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.topics import Topic
+from tocsin.wire.frozen import Freezing
 from tocsin.wire.normalized import Batch
 from tocsin.wire.record import Record
+from tocsin.wire.state import IncidentState
 
 State = TypeVar("State")
+Shown = TypeVar("Shown", contravariant=True)
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False):
@@ -118,6 +121,42 @@ class Counter(Protocol):
         The same as to decide and evolve them one by one. None and `first`: row `first` has to be decided. Does not
         change the state.
         """
+
+
+@runtime_checkable
+class Freezable(Protocol[State]):
+    """A decider whose state can be written down and read back: what checkpoints are made of."""
+
+    layout: int
+    """Of the slices. Raised with each change that the code of before could not read: then the journal is folded."""
+
+    def freeze(self, state: State) -> Freezing:
+        """Begin to write `state`, which goes on changing meanwhile."""
+
+    def thaw(self, slices: Iterable[bytes]) -> tuple[State, int]:
+        """The state that the slices say, indexes included, and how many items they had.
+
+        Raises:
+            ValueError: they are not the slices of such a state.
+        """
+
+    def touched(self, state: State, event: Event) -> Iterable[tuple[str, str]]:
+        """(part, key) of the entries that `event`, evolved and committed, has changed."""
+
+
+@runtime_checkable
+class Showing(Protocol[Shown]):
+    """A decider whose state is public: the incidents as they are."""
+
+    shows: Topic
+    shown_part: str
+    """The part of the frozen state whose keys are shown."""
+
+    def keys(self, state: Shown) -> Iterable[str]:
+        """Everything that is to be seen."""
+
+    def show(self, state: Shown, key: str) -> IncidentState | None:
+        """What `key` looks like; None when it is not there any more."""
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):

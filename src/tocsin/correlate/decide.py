@@ -8,6 +8,7 @@ fold of those events; the same alerts give the same incidents in any order withi
 from collections.abc import Iterable, Sequence
 
 from tocsin import topics
+from tocsin.correlate import freeze as freezing
 from tocsin.correlate.alerts import on_sighting
 from tocsin.correlate.deadlines import on_deadline
 from tocsin.correlate.evolve import evolve
@@ -22,7 +23,9 @@ from tocsin.domain.events import Event, Tallied
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.stage import Effect, Input, Want
+from tocsin.wire.frozen import Freezing
 from tocsin.wire.normalized import Batch
+from tocsin.wire.state import IncidentState, state_of
 
 
 class Correlate:
@@ -72,3 +75,25 @@ class Correlate:
 
     def effects(self, state: State) -> Sequence[Effect]:
         return ()
+
+    # ---- written down and shown ----------------------------------------------------------------------------
+
+    layout = 1
+    shows = topics.STATE
+    shown_part = freezing.INCIDENTS
+
+    def freeze(self, state: State) -> Freezing:
+        return freezing.freeze(state)
+
+    def thaw(self, slices: Iterable[bytes]) -> tuple[State, int]:
+        return freezing.thaw(slices)
+
+    def touched(self, state: State, event: Event) -> Iterable[tuple[str, str]]:
+        return freezing.touched(state, event)
+
+    def keys(self, state: State) -> Iterable[str]:
+        return state.incidents
+
+    def show(self, state: State, key: str) -> IncidentState | None:
+        incident = state.incidents.get(key)
+        return None if incident is None else state_of(incident)

@@ -67,7 +67,7 @@ def _silence(state: State, event: ev.AlertResolved) -> None:
 
 def _retire(state: State, event: ev.Retired) -> None:
     incident = state.incidents.get(event.incident_id)
-    for kind in _DEADLINES:
+    for kind, _ in DEADLINES_OF:
         state.agenda.put(kind, event.incident_id, None)
     state.retired.add(event.incident_id)
     if incident is not None and event.forget_due_at is not None:
@@ -99,7 +99,13 @@ def _follow(state: State, incident: Incident, event: ev.IncidentEvent) -> None:
         group.ended_at = None
 
 
-_DEADLINES: Final = ("resolve", "acknowledgement", "close", "retire")
+DEADLINES_OF: Final = (
+    ("resolve", "resolve_due_at"),
+    ("acknowledgement", "acknowledgement_expires_at"),
+    ("close", "close_due_at"),
+    ("retire", "retire_due_at"),
+)
+"""Kind of a deadline of an incident, and the field that it stands in."""
 
 
 def _keep_deadlines(state: State, incident: Incident) -> None:

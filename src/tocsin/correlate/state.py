@@ -167,6 +167,8 @@ class State:
         self.agenda = Agenda()
         self.day = ""
         self.ordinal = 0
+        self.groups_untold: list[str] | None = None
+        """Group ids, as long as somebody wants to know: no event names the group of what is retired or forgotten."""
         self._forget: list[tuple[Instant, str, str]] = []
 
     # ---- Book -----------------------------------------------------------------------------------------------------
@@ -209,6 +211,8 @@ class State:
             self.agenda.put("expire", member.alert_id, None)
         if incident is not None:
             self.numbers.pop(incident.header.number, None)
+            if self.groups_untold is not None:
+                self.groups_untold.append(incident.group)
 
     # ---- indexes --------------------------------------------------------------------------------------------------
 
@@ -263,6 +267,17 @@ class State:
                 group = self.groups.get(key)
                 if group is not None and not group.sessions and group.last not in self.incidents:
                     del self.groups[key]
+                    if self.groups_untold is not None:
+                        self.groups_untold.append(key)
+
+    @property
+    def forgets(self) -> list[tuple[Instant, str, str]]:
+        """(instant, kind, key) of what will run out: a heap."""
+        return list(self._forget)
+
+    @forgets.setter
+    def forgets(self, heap: list[tuple[Instant, str, str]]) -> None:
+        self._forget = heap
 
     # ---- comparison -----------------------------------------------------------------------------------------------
 

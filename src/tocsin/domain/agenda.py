@@ -5,6 +5,7 @@ setting None removes it.
 """
 
 import heapq
+from collections.abc import Iterable
 
 import msgspec
 
@@ -36,6 +37,12 @@ class Agenda:
         elif self._at.get(key) != at:
             self._at[key] = at
             heapq.heappush(self._heap, (at, kind, subject))
+
+    def fill(self, entries: Iterable[tuple[Instant, str, str]]) -> None:
+        """Take (instant, kind, subject) of many deadlines at once; the agenda is empty before."""
+        self._heap = list(entries)
+        self._at = {(kind, subject): at for at, kind, subject in self._heap}
+        heapq.heapify(self._heap)
 
     def next(self) -> Deadline | None:
         """The earliest deadline, or None."""

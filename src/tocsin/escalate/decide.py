@@ -19,11 +19,13 @@ from tocsin.domain.instant import Instant
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import Rules
 from tocsin.domain.sla import ACKNOWLEDGE, RESOLVE, TARGETS, Promise, promises_for, tightened
+from tocsin.escalate import freeze as freezing
 from tocsin.escalate.evolve import evolve
 from tocsin.escalate.state import AT_RISK, BREACH, STEP, Escalations, Running
 from tocsin.stage import Effect, Fact, Input, Want
 from tocsin.topics import ESCALATIONS, INCIDENTS, Topic
 from tocsin.wire.events import rfc3339
+from tocsin.wire.frozen import Freezing
 
 STARTS: Final[dict[type[ev.IncidentEvent], str]] = {
     ev.Opened: "policy_started",
@@ -78,6 +80,19 @@ class Escalate:
 
     def effects(self, state: Escalations) -> Sequence[Effect]:
         return ()
+
+    # ---- written down --------------------------------------------------------------------------------------
+
+    layout = 1
+
+    def freeze(self, state: Escalations) -> Freezing:
+        return freezing.freeze(state)
+
+    def thaw(self, slices: Iterable[bytes]) -> tuple[Escalations, int]:
+        return freezing.thaw(slices)
+
+    def touched(self, state: Escalations, event: ev.Event) -> Iterable[tuple[str, str]]:
+        return freezing.touched(state, event)
 
     # ---- incident events ---------------------------------------------------------------------------------------------
 

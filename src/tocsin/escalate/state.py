@@ -5,6 +5,7 @@ earliest step and the unsaid instants of the promises of each incident here; an 
 It does not know incidents for which nothing was ever scheduled.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,6 +14,7 @@ import msgspec
 from tocsin.domain.agenda import Agenda
 from tocsin.domain.events import EscalationStep
 from tocsin.domain.header import IncidentHeader
+from tocsin.domain.instant import Instant
 from tocsin.domain.sla import TARGETS, Promise
 
 STEP: Final = "escalation.step"
@@ -20,6 +22,7 @@ STEP: Final = "escalation.step"
 AT_RISK: Final = {target: f"sla.{target}.at_risk" for target in TARGETS}
 BREACH: Final = {target: f"sla.{target}.breach" for target in TARGETS}
 """Kinds of the deadlines of a promise, by its target."""
+KINDS: Final = (STEP, *AT_RISK.values(), *BREACH.values())
 
 
 class Running(msgspec.Struct, kw_only=True):
@@ -48,11 +51,19 @@ class Escalations:
 
     def replan(self, incident_id: str) -> None:
         """Make the agenda say what `running` says of this incident."""
+        stands = {kind: at for at, kind, _ in self.deadlines(incident_id)}
+        for kind in KINDS:
+            self.agenda.put(kind, incident_id, stands.get(kind))
+
+    def deadlines(self, incident_id: str) -> Iterator[tuple[Instant, str, str]]:
+        """(instant, kind, incident id) of what is due for this incident."""
         running = self.running.get(incident_id)
-        steps = running.steps if running else ()
-        self.agenda.put(STEP, incident_id, steps[0].due_at if steps else None)
-        for target in TARGETS:
-            promise = running.promises.get(target) if running else None
-            kept = promise is None or promise.breached
-            self.agenda.put(AT_RISK[target], incident_id, None if kept or not promise else promise.risk_due_at)
-            self.agenda.put(BREACH[target], incident_id, None if kept or not promise else promise.due_at)
+        if running is None:
+            return
+        if running.steps:
+            yield running.steps[0].due_at, STEP, incident_id
+        for target, promise in running.promises.items():
+            if not promise.breached:
+                if promise.risk_due_at is not None:
+                    yield promise.risk_due_at, AT_RISK[target], incident_id
+                yield promise.due_at, BREACH[target], incident_id

@@ -23,6 +23,7 @@ from tocsin.domain.alert import RawMark
 from tocsin.domain.header import cut_text
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import NotifyRules, Rules
+from tocsin.notify import freeze as freezing
 from tocsin.notify.evolve import evolve
 from tocsin.notify.plan import (
     CALLS,
@@ -39,6 +40,7 @@ from tocsin.notify.plan import (
 from tocsin.notify.state import Delivery, Ledger
 from tocsin.stage import DeliveryResult, Effect, Fact, Input, Room, Want
 from tocsin.topics import ESCALATIONS, INCIDENTS, NOTIFICATIONS, Topic
+from tocsin.wire.frozen import Freezing
 
 RETRY_AFTER_MAX: Final = timedelta(hours=1)
 """A receiver may ask for patience, but not put off a page for a day."""
@@ -109,6 +111,19 @@ class Notify:
             for delivery in sending
             if not delivery.unwanted
         ]
+
+    # ---- written down --------------------------------------------------------------------------------------
+
+    layout = 1
+
+    def freeze(self, state: Ledger) -> Freezing:
+        return freezing.freeze(state)
+
+    def thaw(self, slices: Iterable[bytes]) -> tuple[Ledger, int]:
+        return freezing.thaw(slices)
+
+    def touched(self, state: Ledger, event: ev.Event) -> Iterable[tuple[str, str]]:
+        return freezing.touched(state, event)
 
     # ---- what is planned ---------------------------------------------------------------------------------------------
 

@@ -80,6 +80,10 @@ class Line:
             heapq.heappop(heap)
         return None
 
+    def waiting(self) -> list[tuple[str, Instant]]:
+        """(delivery id, instant) of every one in it, in the order in which they were put there."""
+        return list(self._ready.items())
+
     def ready(self, now: Instant) -> list[str]:
         """Every delivery that is ready at `now`."""
         return [delivery_id for delivery_id, at in self._ready.items() if at <= now]

@@ -1,0 +1,82 @@
+"""The state of notify as slices of bytes and back; what an event of its journal touches.
+
+In: a state that goes on changing; slices. Out: slices; a state that does exactly what the other one does. The lines
+of the channels are written in their order, since the order of sends follows from it.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from tocsin.domain import events as ev
+from tocsin.domain.instant import Instant
+from tocsin.notify.state import Answer, Delivery, Lane, Ledger
+from tocsin.wire.frozen import Freezing, Part, Thawing
+
+DELIVERIES: Final = "deliveries"
+LINES: Final = ("pages", "others", "lost")
+
+
+def freeze(state: Ledger) -> Freezing:
+    """Begin to write `state`."""
+
+    def rest() -> Iterable[tuple[str, Iterable[Any]]]:
+        lines = (
+            (channel, name, delivery_id, at)
+            for channel, lane in state.lanes.items()
+            for name in LINES
+            for delivery_id, at in getattr(lane, name).waiting()
+        )
+        return [
+            ("answered", list(state.answered.items())),
+            ("lanes", list(state.lanes)),
+            ("lines", list(lines)),
+            ("sending", list(state.sending)),
+            ("planned", [state.planned]),
+        ]
+
+    return Freezing((Part(DELIVERIES, lambda: state.deliveries, state.deliveries.get),), rest)
+
+
+def touched(state: Ledger, event: ev.Event) -> Iterator[tuple[str, str]]:
+    """(part, key) of the entries that `event`, evolved and committed, has changed."""
+    if isinstance(event, ev.DeliveryEvent):
+        yield DELIVERIES, event.delivery_id
+    elif isinstance(event, ev.Followed):
+        yield from ((DELIVERIES, delivery.id) for delivery in state.of(event.incident_id))
+
+
+def thaw(slices: Iterable[bytes]) -> tuple[Ledger, int]:
+    """The state that `slices` say, and how many items they had.
+
+    Raises:
+        ValueError: they are not the slices of a state of this version.
+    """
+    state = Ledger()
+    lines: list[tuple[str, str, str, Instant]] = []
+
+    def put_delivery(delivery: Delivery) -> None:
+        state.deliveries[delivery.id] = delivery
+
+    def put_planned(planned: int) -> None:
+        state.planned = planned
+
+    thawing = Thawing(
+        {
+            DELIVERIES: (Delivery, put_delivery),
+            "answered": (tuple[str, Answer], lambda row: state.answered.__setitem__(*row)),
+            "lanes": (str, lambda channel: state.lanes.__setitem__(channel, Lane())),
+            "lines": (tuple[str, str, str, Instant], lines.append),
+            "sending": (str, lambda delivery_id: state.sending.__setitem__(delivery_id, None)),
+            "planned": (int, put_planned),
+        }
+    )
+    count = thawing.read(slices)
+    for _, key in thawing.gone:
+        state.deliveries.pop(key, None)
+    for delivery in state.deliveries.values():
+        state.of_incident.setdefault(delivery.incident_id, {})[delivery.id] = None
+    for channel, name, delivery_id, at in lines:
+        if name not in LINES or channel not in state.lanes or delivery_id not in state.deliveries:
+            raise ValueError(f"a checkpoint whose line {channel}/{name} does not fit its deliveries")
+        getattr(state.lanes[channel], name).put(state.deliveries[delivery_id], at)
+    return state, count

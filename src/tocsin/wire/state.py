@@ -1,0 +1,125 @@
+"""Records of `incidents.state.v1`: an incident as it is, for readers who do not want its history.
+
+In: the state of one incident, and the offset of its journal up to which it holds. Out: key, JSON value, headers; a
+tombstone once the incident is retired. Field names are those of the API. Invariant: every field is always there.
+Members are not: an incident can have a hundred thousand of them; the events name each one.
+"""
+
+from typing import Final
+
+import msgspec
+
+from tocsin.domain.header import IncidentHeader
+from tocsin.domain.incident import Incident
+from tocsin.domain.instant import Instant
+from tocsin.domain.lifecycle import Status
+from tocsin.domain.severity import Severity
+from tocsin.wire.events import CLAIM, CONTENT_TYPE, SEQUENCE, SPECVERSION
+from tocsin.wire.record import Draft, Headers
+
+TYPE: Final = "tocsin.incident.state.v1"
+AS_OF: Final = "tocsin_as_of"
+"""20 digits: the record is the fold of the journal below this offset."""
+SHOWN: Final = "tocsin_shown"
+"""20 digits: whatever the journal says below this offset of any incident of the partition has been shown before."""
+
+
+class IncidentState(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident as it is. The record's key is its id; a record without a value says that it is retired."""
+
+    id: str
+    number: str
+    version: int
+    """Of its last event."""
+    title: str
+    severity: Severity
+    status: Status
+    opened_at: Instant
+    category: str
+    service: str
+    team: str
+    assignee: str
+    source: str
+    correlation_id: str
+    acknowledged_at: Instant | None
+    acknowledged_by: str
+    alerts: int
+    """Distinct fingerprints."""
+    firing: int
+    """Distinct fingerprints that fire."""
+    occurrences: int
+    """Sightings counted so far."""
+    summary: str
+    labels: dict[str, str]
+    """The labels that the group was made by."""
+    links: dict[str, str]
+    event_time: Instant | None
+    """Event time of the alert that opened it."""
+    group_key: str
+    rule: str
+    """Name of the correlation rule that grouped it."""
+    pinned: bool
+    """A person has touched it: it survives merges."""
+    previous: str | None
+    recurrence_of: str | None
+    merged_into: str | None
+    linked: tuple[str, ...]
+    services: tuple[str, ...]
+    settled_at: Instant | None
+    """When a person resolved it while alerts may still fire."""
+    resolved_at: Instant | None
+    closed_at: Instant | None
+    acknowledgement_expires_at: Instant | None
+    resolve_due_at: Instant | None
+    close_due_at: Instant | None
+    retire_due_at: Instant | None
+
+
+_OF_HEADER: Final = tuple(name for name in IncidentHeader.__struct_fields__ if name != "occurrences")
+_OF_INCIDENT: Final = tuple(name for name in IncidentState.__struct_fields__ if name not in _OF_HEADER)
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(IncidentState)
+
+
+def state_of(incident: Incident) -> IncidentState:
+    """What everybody may see of `incident`."""
+    header = incident.header
+    fields = {name: getattr(header, name) for name in _OF_HEADER}
+    fields |= {name: getattr(incident, name) for name in _OF_INCIDENT}
+    return IncidentState(**fields)
+
+
+def encode_state(shown: IncidentState) -> bytes:
+    return _encoder.encode(shown)
+
+
+def decode_state(value: bytes) -> IncidentState:
+    """Raises `msgspec.MsgspecError`: it is none."""
+    return _decoder.decode(value)
+
+
+def draft_of(key: str, value: bytes | None, *, source: str, place: int, claim: int, as_of: int, shown: int) -> Draft:
+    """The record of incident `key` at offset `place` of its partition.
+
+    Args:
+        value: None = a tombstone.
+        source: `ce_source`.
+        claim: offset of the writer's claim in the journal.
+        as_of, shown: see the headers of these names.
+    """
+    return Draft(key.encode(), value, headers_of(key, source, place, claim, as_of, shown))
+
+
+def headers_of(key: str, source: str, place: int, claim: int, as_of: int, shown: int) -> Headers:
+    return (
+        ("ce_id", b"%b.%d" % (key.encode(), as_of)),
+        ("ce_source", source.encode()),
+        SPECVERSION,
+        ("ce_type", TYPE.encode()),
+        (SEQUENCE, b"%020d" % place),
+        (CLAIM, b"%020d" % claim),
+        CONTENT_TYPE,
+        ("ce_subject", key.encode()),
+        (AS_OF, b"%020d" % as_of),
+        (SHOWN, b"%020d" % shown),
+    )
