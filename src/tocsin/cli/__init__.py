@@ -1,8 +1,8 @@
 """The command line: one verb group per file, loaded when it is asked for.
 
-`run`, `demo`, `eventlog`, `schemas`, `config`, `token` work here; everything else talks HTTP to a running tocsin. Data
-goes to standard output, words to standard error; exit 0 ok, 1 failed, 2 usage or wrong settings, 3 not found,
-4 unreachable.
+`run`, `demo`, `eventlog`, `schemas`, `config`, `doctor`, `topics plan|apply`, `token` work here; everything else talks
+HTTP to a running tocsin. Data goes to standard output, words to standard error; exit 0 ok, 1 failed, 2 usage or wrong
+settings, 3 not found, 4 unreachable, 5 something is to be done (`topics plan`).
 """
 
 import importlib
@@ -24,6 +24,7 @@ VERBS: Final = {
     "rejected": "rejected",
     "topics": "topics",
     "config": "config",
+    "doctor": "doctor",
     "schemas": "schemas",
     "eventlog": "eventlog",
     "token": "token",

@@ -60,6 +60,18 @@ def check_channels(settings: "Settings") -> None:
         raise Ended("the channels cannot be built", USAGE) from None
 
 
+def check_connection(settings: "Settings") -> None:
+    """Read the certificates and keys of Kafka once; nothing is connected to.
+
+    Raises:
+        TocsinError: one of them cannot be used.
+    """
+    if settings.servers:
+        from tocsin.cli.connecting import connection_of
+
+        connection_of(settings)
+
+
 @click.group(cls=Suggesting)
 def config() -> None:
     """Check and show the settings."""
@@ -75,6 +87,7 @@ def check(path: Path | None) -> None:
     """
     settings = settings_from(path)
     check_channels(settings)
+    check_connection(settings)
     for warning in settings.warnings():
         say(f"warning: {warning}")
     say("the settings are good")

@@ -8,6 +8,8 @@ FAILED: Final = 1
 USAGE: Final = 2
 NOT_FOUND: Final = 3
 UNREACHABLE: Final = 4
+TODO: Final = 5
+"""Of `topics plan` when `apply` would do something: neither a failure nor a mistake in the call."""
 
 
 class Ended(click.ClickException):

@@ -10,17 +10,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tocsin.cli.connecting import connection_of
-from tocsin.cli.exits import FAILED, UNREACHABLE, Ended
+from tocsin.cli.exits import FAILED, TODO, UNREACHABLE, Ended
 from tocsin.runtime.broker import Unavailable
 from tocsin.runtime.kafka.admin import Admin, admin_of, planned
 from tocsin.runtime.kafka.connection import Connection
 from tocsin.runtime.kafka.topics import Plan, Step, Wanted
 from tocsin.settings import Settings
 
-__all__ = ["COLUMNS", "TODO", "apply", "code_of", "items", "look", "quiet"]
+__all__ = ["COLUMNS", "apply", "code_of", "items", "look", "quiet"]
 
-TODO: Final = 5
-"""Exit code of `plan` when `apply` would do something: neither a failure nor a mistake in the call."""
 COLUMNS: Final = ("topic", "partitions", "replication", "action", "detail")
 
 

@@ -17,7 +17,7 @@ from tocsin.runtime.broker import Broken, Unavailable
 from tocsin.runtime.kafka.connection import Connection
 from tocsin.runtime.kafka.errors import explain
 from tocsin.runtime.kafka.reach import unusable
-from tocsin.runtime.kafka.requests import TOPIC, AlterTopicRequest, RightsRequest
+from tocsin.runtime.kafka.requests import BROKER, TOPIC, AlterTopicRequest, RightsRequest
 from tocsin.runtime.kafka.topics import Found, Plan, Wanted, blocking, plan, wanted
 
 __all__ = ["Admin", "admin_of", "check", "planned"]
@@ -145,6 +145,16 @@ class Admin:
             name: {entry[0]: entry[1] for entry in entries if entry[1] is not None}
             for code, _, _, name, entries in answer.resources
             if code == OK
+        }
+
+    async def broker_settings(self, names: Sequence[str]) -> dict[str, str]:
+        """Those of the named settings of one broker that the user may see."""
+        node = self._node()
+        if isinstance(node, str):
+            return {}
+        answer = await self.ask(DescribeConfigsRequest([(BROKER, str(node), list(names))]), node)
+        return {
+            entry[0]: entry[1] for code, *_, entries in answer.resources if code == OK for entry in entries if entry[1]
         }
 
     async def create(self, topic: Wanted, configs: Mapping[str, str]) -> None:

@@ -51,7 +51,8 @@ NOT_TOLD: Final = -(2**31)
 """Instead of a set of operations: the broker was not asked."""
 
 TOPIC: Final = 2
-"""Code of the resource type (org.apache.kafka.common.config.ConfigResource)."""
+BROKER: Final = 4
+"""Codes of resource types (org.apache.kafka.common.config.ConfigResource)."""
 SET: Final = 0
 """Code of the operation (org.apache.kafka.clients.admin.AlterConfigOp)."""
 METADATA_TOPIC: Final = "__cluster_metadata"
