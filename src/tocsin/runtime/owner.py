@@ -20,7 +20,6 @@ from typing import Any, Final
 import msgspec
 
 from tocsin.domain.agenda import Deadline
-from tocsin.domain.alert import RawMark
 from tocsin.domain.errors import Reject, TocsinError
 from tocsin.domain.events import Event, Positioned
 from tocsin.domain.instant import EPOCH, Instant
@@ -36,11 +35,11 @@ from tocsin.runtime.routing import partition_of
 from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.runtime.world import SourceLost, World
-from tocsin.stage import Decider, Fact, Input, Room
+from tocsin.stage import Counter, Decider, Fact, Input, Room
 from tocsin.topics import COMMANDS, NORMALIZED, Kind, Topic
 from tocsin.wire.command import decode_command
 from tocsin.wire.events import counts, decode, encode, source_of
-from tocsin.wire.normalized import decode_batch
+from tocsin.wire.normalized import Batch, read_batch
 from tocsin.wire.position import encode_position
 from tocsin.wire.record import Draft, Record
 
@@ -75,6 +74,7 @@ class Owner:
     ) -> None:
         """`ahead`: the owner in front of this one that reads the commands."""
         self.stage = stage
+        self._counter = stage if isinstance(stage, Counter) else None
         self.partition = stage.partition
         self.name = f"{stage.name}/{stage.partition}"
         self.state: Any = stage.empty()
@@ -215,21 +215,29 @@ class Owner:
 
     async def _take_alerts(self, record: Record) -> int:
         try:
-            sightings = decode_batch(record.value or b"")
-        except (msgspec.MsgspecError, IndexError, OverflowError) as error:
+            batch = read_batch(record.value or b"")
+        except msgspec.MsgspecError as error:
             await self._reject(NORMALIZED, record, Reject("bad_batch", str(error)))
             return 0
-        for sighting in sightings:
-            source = sighting.raw_source
-            mark = self.positions.mark(source)
-            place = (sighting.offset, sighting.index)
-            if mark and mark.incarnation == sighting.incarnation and (mark.offset, mark.index) >= place:
-                continue  # ingest repeated itself after a crash (PROTOCOL §4)
-            await self._apply(sighting)
-            mark = RawMark(sighting.incarnation, *place, sighting.received_at)
+        source = batch.raw_source
+        number = batch.behind(self.positions.mark(source))  # ingest repeats itself after a crash (PROTOCOL §4)
+        while number < len(batch):
+            number = await self._take_rows(batch, number)
+            mark = batch.mark(number - 1)
             self.positions.applied(source, mark)
             self.stage.advanced(self.state, mark, source)
-        return len(sightings)
+        return len(batch)
+
+    async def _take_rows(self, batch: Batch, first: int) -> int:
+        """Work as many rows from `first` on as may be counted at once, or one; returns the row behind."""
+        if self._counter:
+            tallied, behind = self._counter.repeats(self.state, batch, first, self._rules, self._now())
+            if tallied:
+                self.stage.evolve(self.state, tallied)
+                await self._keep([tallied], "Batch")
+                return behind
+        await self._apply(batch.sighting(first))
+        return first + 1
 
     async def _take_command(self, record: Record) -> int:
         try:
@@ -268,17 +276,19 @@ class Owner:
         for event in stage.decide(state, given, self._rules, now):
             stage.evolve(state, event)
             events.append(event)
-        if not events:
-            return False
+        await self._keep(events, type(given).__name__)
+        return bool(events)
+
+    async def _keep(self, events: Sequence[Event], given: str) -> None:
+        """Keep evolved events for the next commit: all of them join the same."""
         items = [item_of(event) for event in events]
         if not self._pending.fits(items, self.positions.size):
             if self._pending:
                 await self._commit()
             if not self._pending.fits(items, self.positions.size):
-                what = f"{type(given).__name__} brought about {self._pending.cost(items)} bytes of events"
+                what = f"{given} brought about {self._pending.cost(items)} bytes of events"
                 raise StageBug(f"{self.name}: {what}; one commit holds at most {BATCH_BYTES_MAX}")
         self._pending.add(items)
-        return True
 
     def _adopt_rules(self) -> None:
         """New rules apply between commits only: a commit's position names the rules that its events were decided

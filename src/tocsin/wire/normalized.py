@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from tocsin.domain.alert import AlertBody, AlertStatus, Episode, Sighting
+from tocsin.domain.alert import AlertBody, AlertStatus, Episode, RawMark, Sighting
 from tocsin.domain.instant import Instant, from_ms, to_ms
 
 BATCH_BYTES_MAX: Final = 800 * 1024
@@ -53,7 +53,7 @@ class Row(msgspec.Struct, array_like=True, gc=False):
 
 
 class Batch(msgspec.Struct, array_like=True, gc=False):
-    """Rows of one raw partition, in its order."""
+    """Rows of one raw partition, in its order: each lies behind the one before it."""
 
     layout: int
     raw_topic: str
@@ -69,6 +69,18 @@ class Batch(msgspec.Struct, array_like=True, gc=False):
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def behind(self, mark: RawMark | None) -> int:
+        """The number of the first row behind `mark`: 0 when it is of another incarnation, or none."""
+        if mark is None or mark.incarnation != self.incarnation:
+            return 0
+        place = (mark.offset, mark.index)
+        return next((n for n, row in enumerate(self.rows) if (row.offset, row.index) > place), len(self.rows))
+
+    def mark(self, number: int) -> RawMark:
+        """The place and time of row `number`."""
+        row = self.rows[number]
+        return RawMark(self.incarnation, row.offset, row.index, from_ms(row.received_ms))
 
     def sighting(self, number: int) -> Sighting:
         """Row `number` with what was said there."""
