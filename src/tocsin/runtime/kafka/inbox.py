@@ -58,19 +58,25 @@ class Inbox:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._shelves: dict[Place, _Shelf] = {}
+        self._readers: dict[Place, Sequence[str]] = {}
+        """Of everything that is held; a shelf is put up when it is known from where on records are wanted."""
         self._waiting: dict[Place, set[asyncio.Future[None]]] = {}
 
     # ---- what the group's member does --------------------------------------------------------------------------------
 
-    def open(self, places: Mapping[Place, int], readers: Mapping[str, Sequence[str]]) -> None:
-        """Take records of `places` from the given offsets on; `readers`: topic -> who pulls it."""
+    def open(self, held: Iterable[Place], places: Mapping[Place, int], readers: Mapping[str, Sequence[str]]) -> None:
+        """Take records of `held`, of those in `places` from the given offsets on, of the others from where the first
+        pull says; `readers`: topic -> who pulls it."""
+        self._readers = {place: readers[place[0]] for place in held}
         for place, offset in places.items():
-            self._shelves[place] = _Shelf(readers[place[0]], offset)
+            if place in self._readers:
+                self._shelves[place] = _Shelf(self._readers[place], offset)
 
     def shut(self) -> None:
         """Forget everything, and take nothing until `open`."""
-        for place in list(self._shelves):
-            del self._shelves[place]
+        self._shelves.clear()
+        self._readers.clear()
+        for place in list(self._waiting):
             self._wake(place)
 
     def put(self, topic: str, partition: int, records: Sequence[Record]) -> None:
@@ -84,6 +90,15 @@ class Inbox:
             shelf.records.extend(fresh)
             shelf.sizes += sum(map(_size, fresh))
             self._wake((topic, partition))
+
+    def wanted(self) -> dict[Place, int]:
+        """Where the delivery has to go on, of partitions of which nothing that comes next is here."""
+        return {
+            place: offset
+            for place, shelf in self._shelves.items()
+            for offset in [min(shelf.passed.values())]
+            if not shelf.records or shelf.records[0].offset > offset
+        }
 
     def takes(self, topic: str, partition: int) -> bool:
         """Whether records of this partition are wanted now: it is worked on, and not full."""
@@ -103,7 +118,9 @@ class Inbox:
         """See `Arrivals`."""
         shelf = self._shelves.get((topic, partition))
         if shelf is None:
-            return ()
+            if (topic, partition) not in self._readers:
+                return ()
+            shelf = self._shelves[topic, partition] = _Shelf(self._readers[topic, partition], offset)
         shelf.passed[reader] = offset
         shelf.forget_passed()
         records = shelf.records

@@ -30,8 +30,8 @@ __all__ = ["Member"]
 
 log: Final = logging.getLogger("tocsin.kafka")
 
-HINT_EVERY: Final = 5.0
-"""Seconds between two stores of positions that only lag tools read."""
+TEND_EVERY: Final = 3.0
+"""Seconds between two looks after what is not on the way of a record."""
 SUSPEND_SHARE: Final = 0.6
 """Of the session's seconds: a member that takes longer to let go is thrown out of the group."""
 STOP_GRACE: Final = 3.0
@@ -94,7 +94,7 @@ class Member:
         """Join the group; returns at once. What goes wrong is in `failed`."""
         self._app.finalize()
         self._broker.attach(self._group, self.commit)
-        self._tasks = [asyncio.ensure_future(self._run()), asyncio.ensure_future(self._hint())]
+        self._tasks = [asyncio.ensure_future(self._run()), asyncio.ensure_future(self._tend())]
 
     async def _run(self) -> None:
         try:
@@ -108,12 +108,18 @@ class Member:
         except BaseException as error:
             self.fail(error)
 
-    async def _hint(self) -> None:
+    async def _tend(self) -> None:
+        """Now and then: store positions for lag tools, and set a delivery right that went past its readers."""
         while True:
-            await asyncio.sleep(HINT_EVERY)
-            if self.share.taken.is_set() and self.share.name != "ingest":
-                with suppress(Unavailable):
+            await asyncio.sleep(TEND_EVERY)
+            if not self.share.taken.is_set():
+                continue
+            with suppress(Unavailable, kafka.KafkaError):
+                if self.share.name != "ingest":  # whose positions are no hints; it stores them itself
                     await self.commit({place: (offset, "") for place, offset in self.share.places().items()})
+                connection = self.session.connection
+                wanted = {TP(connection.topic(t), p): offset for (t, p), offset in self._inbox.wanted().items()}
+                await self._app.consumer.thread.seek_back(wanted)
 
     def signs(self) -> Signs:
         """What was last heard of the group. While it gives partitions away there is nothing to fetch."""
@@ -174,7 +180,7 @@ class Member:
         log.info("%s: generation %d, %d partitions", self._group, generation, len(held))
         await self.share.take(held, generation)
         self._taken_at = asyncio.get_running_loop().time()
-        self._inbox.open({p: o for p, o in self.share.places().items() if p in held}, self.share.readers)
+        self._inbox.open(held, self.share.places(), self.share.readers)
 
     def starts(self, assigned: set[TP]) -> Mapping[TP, int]:
         """See `Wants.starts`."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import faust
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -132,7 +132,17 @@ class _Thread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         for tp, offset in starts.items():
             if tp in consumer.assignment():
-                consumer.seek(tp, offset)
+                consumer.seek(TopicPartition(*tp), offset)
+
+    async def seek_back(self, starts: Mapping[TP, int]) -> None:
+        """Go back to the given offsets where the delivery is beyond them."""
+        await self.call_thread(self._seek_back, starts)
+
+    async def _seek_back(self, starts: Mapping[TP, int]) -> None:
+        consumer = self._ensure_consumer()
+        for tp, offset in starts.items():
+            if tp in consumer.assignment() and await consumer.position(TopicPartition(*tp)) > offset:
+                consumer.seek(TopicPartition(*tp), offset)
 
     async def commit_positions(self, positions: Mapping[TP, tuple[int, str]]) -> None:
         """Store positions as a member of the group; those of partitions that it no longer has are left out."""
@@ -140,7 +150,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
 
     async def _commit_positions(self, positions: Mapping[TP, tuple[int, str]]) -> None:
         consumer = self._ensure_consumer()
-        mine = {tp: place for tp, place in positions.items() if tp in consumer.assignment()}
+        mine = {TopicPartition(*tp): place for tp, place in positions.items() if tp in consumer.assignment()}
         if mine:
             await consumer.commit(mine)
 

@@ -32,7 +32,7 @@ async def records(broker: MemoryBroker, first: int, last: int) -> Sequence[Recor
 async def test_batches_that_arrive_meanwhile_are_one_pull() -> None:
     broker = await log_of(30)
     inbox = Inbox(broker)
-    inbox.open({PLACE: 0}, {T: ("one",)})
+    inbox.open({PLACE}, {PLACE: 0}, {T: ("one",)})
     for first in (0, 10, 20):
         inbox.put(T, 0, await records(broker, first, first + 10))
     assert [one.offset for one in await inbox.pull("one", T, 0, 0, **LIMITS)] == list(range(30))
@@ -42,7 +42,7 @@ async def test_batches_that_arrive_meanwhile_are_one_pull() -> None:
 async def test_a_record_stays_until_every_reader_is_past_it() -> None:
     broker = await log_of(10)
     inbox = Inbox(broker)
-    inbox.open({PLACE: 0}, {T: ("one", "two")})
+    inbox.open({PLACE}, {PLACE: 0}, {T: ("one", "two")})
     inbox.put(T, 0, await records(broker, 0, 10))
     assert len(await inbox.pull("one", T, 0, 0, **LIMITS)) == 10
     assert await inbox.pull("one", T, 0, 10, **LIMITS) == ()
@@ -53,7 +53,7 @@ async def test_a_full_partition_is_not_fetched_until_it_was_worked() -> None:
     broker = await log_of(0)
     inbox = Inbox(broker)
     assert not inbox.takes(T, 0)
-    inbox.open({PLACE: 0}, {T: ("one",)})
+    inbox.open({PLACE}, {PLACE: 0}, {T: ("one",)})
     big = [Record(n, 0, None, b"." * (SHELF_BYTES_MAX // 4)) for n in range(4)]
     inbox.put(T, 0, big)
     assert not inbox.takes(T, 0)
@@ -66,18 +66,39 @@ async def test_a_full_partition_is_not_fetched_until_it_was_worked() -> None:
 async def test_what_arrives_for_a_partition_that_was_taken_away_is_dropped() -> None:
     broker = await log_of(5)
     inbox = Inbox(broker)
-    inbox.open({PLACE: 0}, {T: ("one",)})
+    inbox.open({PLACE}, {PLACE: 0}, {T: ("one",)})
     inbox.shut()
     inbox.put(T, 0, await records(broker, 0, 5))
-    inbox.open({PLACE: 0}, {T: ("one",)})
+    inbox.open({PLACE}, {PLACE: 0}, {T: ("one",)})
     assert await inbox.pull("one", T, 0, 0, **LIMITS) == ()
+
+
+async def test_a_partition_whose_place_is_not_known_yet_begins_with_the_first_pull() -> None:
+    broker = await log_of(9)
+    inbox = Inbox(broker)
+    inbox.open({PLACE}, {}, {T: ("one",)})
+    assert not inbox.takes(T, 0)
+    assert await inbox.pull("one", T, 0, 4, **LIMITS) == ()
+    assert inbox.takes(T, 0)
+    assert inbox.wanted() == {PLACE: 4}
+    inbox.put(T, 0, await records(broker, 2, 9))
+    assert inbox.wanted() == {}
+    assert [one.offset for one in await inbox.pull("one", T, 0, 4, **LIMITS)] == [4, 5, 6, 7, 8]
+
+
+async def test_a_delivery_that_went_past_its_reader_is_called_back() -> None:
+    broker = await log_of(9)
+    inbox = Inbox(broker)
+    inbox.open({PLACE}, {PLACE: 3}, {T: ("one",)})
+    inbox.put(T, 0, await records(broker, 7, 9))
+    assert inbox.wanted() == {PLACE: 3}
 
 
 async def test_a_wait_ends_with_what_is_waited_for() -> None:
     broker = await log_of(2)
     inboxes, inbox = Inboxes(), Inbox(broker)
     inboxes.add("core", {"one"}, inbox)
-    inbox.open({PLACE: 0}, {T: ("one",)})
+    inbox.open({PLACE}, {PLACE: 0}, {T: ("one",)})
     waiting = asyncio.ensure_future(inboxes.wait("core", {PLACE: 0}, 30))
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -97,7 +118,7 @@ async def test_however_it_is_delivered_a_reader_misses_nothing(
     """Batches repeated, overlapping, from anywhere: a reader that goes on where it stopped sees the log."""
     broker = await log_of(60)
     inbox = Inbox(broker)
-    inbox.open({PLACE: 0}, {T: ("one",)})
+    inbox.open({PLACE}, {PLACE: 0}, {T: ("one",)})
     seen: list[int] = []
     for index in range(max(len(deliveries), len(pulls))):
         if index < len(deliveries):
