@@ -10,17 +10,17 @@ from random import Random
 
 import pytest
 
-from contract.broker_rig import JOURNAL, KINDS, SHARED, Rig, all_of, draft, drafts, texts
+from contract.broker_rig import EVERY_KIND, JOURNAL, SHARED, Rig, all_of, draft, drafts, open_rig, texts
 from tocsin.runtime.broker import BATCH_BYTES_MAX, Broker, Conflict, Draft, Record
 from tocsin.topics import SETTINGS, TOPICS
 from tocsin.wire.events import counts
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=EVERY_KIND)
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(request.param, tmp_path)
+    rig = await open_rig(request, tmp_path)
     yield rig
-    await rig.broker.close()
+    await rig.close()
 
 
 # Topics and partitions

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from contract.broker_rig import JOURNAL, KINDS, Rig, all_of
+from contract.broker_rig import JOURNAL, KINDS, Rig, all_of, open_rig
 from tocsin.domain.instant import to_ms
 from tocsin.runtime.broker import Broker, Draft
 from tocsin.runtime.node import Retaining
@@ -21,9 +21,9 @@ DAY = 24 * 60 * 60.0
 
 @pytest.fixture(params=KINDS)
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(request.param, tmp_path)
+    rig = await open_rig(request, tmp_path)
     yield rig
-    await rig.broker.close()
+    await rig.close()
 
 
 def put(key: str, value: str | None, *, size: int = 0) -> Draft:

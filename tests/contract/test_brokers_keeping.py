@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from contract.broker_rig import JOURNAL, KINDS, SHARED, START, Rig, all_of, drafts, texts
+from contract.broker_rig import EVERY_KIND, JOURNAL, SHARED, START, Rig, all_of, drafts, open_rig, texts
 from tocsin.domain.instant import to_ms
 from tocsin.topics import TOPICS
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=EVERY_KIND)
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(request.param, tmp_path)
+    rig = await open_rig(request, tmp_path)
     yield rig
-    await rig.broker.close()
+    await rig.close()
 
 
 # Time
@@ -30,7 +30,11 @@ async def test_a_record_carries_the_millisecond_of_its_append(rig: Rig) -> None:
     assert [record.timestamp for record in await all_of(rig.broker)] == [start, start, start + 1500]
 
 
-async def test_the_time_of_records_never_goes_back(rig: Rig) -> None:
+async def test_the_time_of_records_never_goes_back(rig: Rig, request: pytest.FixtureRequest) -> None:
+    if rig.remote:
+        request.applymarker(
+            pytest.mark.xfail(reason="Kafka keeps the time that a writer stamps, or stamps its own", strict=True)
+        )
     await rig.broker.append(JOURNAL, 0, drafts(0, 1))
     rig.clock.back = timedelta(hours=1)
     await rig.broker.append(JOURNAL, 0, drafts(1, 1))

@@ -1,5 +1,6 @@
 """Topics of tests: made under a prefix of their own, deleted afterwards."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -42,6 +43,7 @@ async def create(
             topic_configs=settings_of(topic, replicas) | dict(settings or {}),
         )
         for topic in topics.values()
+        if not topic.foreign
     ]
     admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=TIMEOUT_MS)
     await admin.start()
@@ -56,11 +58,11 @@ async def create(
 
 
 async def delete(servers: str, names: Iterable[str]) -> None:
-    """Delete topics by their names in the cluster; what is not there is no error."""
+    """Delete topics by their names in the cluster and wait until they are gone; what is not there is no error."""
     admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=TIMEOUT_MS)
     await admin.start()
     try:
-        await admin.delete_topics(list(names), timeout_ms=TIMEOUT_MS)
+        await _delete(admin, list(names))
     finally:
         await admin.close()
 
@@ -70,8 +72,15 @@ async def delete_prefix(servers: str, prefix: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=TIMEOUT_MS)
     await admin.start()
     try:
-        names = [name for name in await admin.list_topics() if name.startswith(prefix)]
-        if names:
-            await admin.delete_topics(names, timeout_ms=TIMEOUT_MS)
+        await _delete(admin, [name for name in await admin.list_topics() if name.startswith(prefix)])
     finally:
         await admin.close()
+
+
+async def _delete(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    if not names:
+        return
+    await admin.delete_topics(names, timeout_ms=TIMEOUT_MS)
+    async with asyncio.timeout(TIMEOUT_MS / 1000):
+        while set(names) & set(await admin.list_topics()):
+            await asyncio.sleep(0.02)

@@ -46,10 +46,11 @@ Committer = Callable[[Mapping[Place, tuple[int, str]]], Awaitable[None]]
 class KafkaBroker:
     """Kafka as the log. Made by `open`, given back by `close`."""
 
-    def __init__(self, connection: Connection, cluster: Cluster, clock: Clock, compression: str | None) -> None:
-        """For `open` only."""
+    def __init__(self, connection: Connection, names: Mapping[str, str], clock: Clock, compression: str | None) -> None:
+        """For `open` only. `names`: of our topics, in the cluster."""
         self._connection = connection
-        self._cluster = cluster
+        self._names = names
+        self._cluster = cluster = Cluster(connection, list(names.values()))
         self._reading = Reading(cluster)
         self._watch = Watch(cluster, self._reading, clock)
         self._producer = Producer(cluster, clock, compression)
@@ -81,11 +82,12 @@ class KafkaBroker:
         """
         if compression is not None and compression not in CODECS:
             raise ValueError(f"compression {compression}; known are {', '.join(CODECS)}")
-        cluster = Cluster(connection, [connection.topic(name) for name in topics])
-        broker = cls(connection, cluster, clock, compression)
+        names = {name: name if topic.foreign else connection.topic(name) for name, topic in topics.items()}
+        broker = cls(connection, names, clock, compression)
+        cluster = broker._cluster
         try:
             async with asyncio.timeout(OPEN_SECONDS):
-                await broker._learn(topics)
+                await broker._learn()
         except TimeoutError as error:
             await cluster.close()
             raise Unavailable(explain(error, server=cluster.servers)) from error
@@ -94,22 +96,21 @@ class KafkaBroker:
             raise
         return broker
 
-    async def _learn(self, topics: Mapping[str, Topic]) -> None:
+    async def _learn(self) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + FRESH_SECONDS
         while True:
             await self._cluster.refresh()
-            found = {name: self._cluster.topics[self._connection.topic(name)] for name in topics}
-            wrong = {name: topic.error for name, topic in found.items() if topic.error}
+            found = {ours: self._cluster.topics[name] for ours, name in self._names.items()}
+            wrong = {self._names[ours]: topic.error for ours, topic in found.items() if topic.error}
             if not wrong:
-                self._counts = {name: len(topic.leaders) for name, topic in found.items()}
+                self._counts = {ours: len(topic.leaders) for ours, topic in found.items()}
                 return
             if loop.time() >= until or set(wrong.values()) != {UNKNOWN_TOPIC}:
                 break
             await asyncio.sleep(0.1)
         code = next(iter(wrong.values()))
-        names = ", ".join(self._connection.topic(name) for name, error in wrong.items() if error == code)
-        raise Broken(explain(code, topic=names))
+        raise Broken(explain(code, topic=", ".join(name for name, error in wrong.items() if error == code)))
 
     def partitions(self, topic: str) -> int:
         """How many partitions `topic` had when this was opened."""
@@ -177,7 +178,7 @@ class KafkaBroker:
     async def incarnation(self, topic: str) -> str:
         """The id that Kafka gave the topic when it was made; asked anew each time."""
         self.partitions(topic)
-        name = self._connection.topic(topic)
+        name = self._names[topic]
         await self._cluster.refresh()
         known = self._cluster.topics[name]
         if known.error:
@@ -207,4 +208,4 @@ class KafkaBroker:
             raise LookupError(f"unknown partition {topic}/{partition}")
         if self._closing is not None:
             raise Broken(f"the connection to {self._cluster.servers} is closed")
-        return self._connection.topic(topic), partition
+        return self._names[topic], partition
