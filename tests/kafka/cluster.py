@@ -18,6 +18,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -194,7 +195,9 @@ class Cluster:
         running = [node for node in self.nodes if node.running]
         for node in running:
             node.listening()
-        asyncio.run(_members(",".join(node.server for node in running), len(running)))
+        members = _members(",".join(node.server for node in running), len(running))
+        with ThreadPoolExecutor(1) as thread:  # the caller may be inside a loop of its own
+            thread.submit(asyncio.run, members).result()
 
     def stop(self) -> None:
         """End all nodes at once; their data stay."""
