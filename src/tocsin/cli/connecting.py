@@ -75,22 +75,30 @@ def _own_certificate(context: ssl.SSLContext, security: SecurityPart) -> None:
         _readable("key_file", key)
     password = security.key_password.reveal() if security.key_password else ""
     try:
+        ssl.create_default_context(cafile=certificate)
+    except ssl.SSLError:
+        raise _bad("cert_file", certificate, "holds no certificate (PEM)") from None
+    try:
         # Always a password: without one OpenSSL would ask on the terminal.
         context.load_cert_chain(certificate, key, password)
     except ssl.SSLError as error:
-        reason = (error.reason or "").upper()
-        if "KEY_VALUES_MISMATCH" in reason:
-            raise _bad("key_file", key or certificate, f"is not the key of cert_file {certificate}") from None
-        if not reason or "DECRYPT" in reason or "PASSWORD" in reason:
-            wrong = "does not open with kafka.security.key_password"
-            raise _bad("key_file", key or certificate, wrong) from None
-        raise _bad("cert_file", certificate, "holds no certificate and key (PEM) that fit together") from None
+        raise _bad("key_file", key or certificate, _why(error, key or certificate, certificate)) from None
+
+
+def _why(error: ssl.SSLError, key: Path, certificate: Path) -> str:
+    """OpenSSL tells a key of another certificate; everything else it calls "PEM lib"."""
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return f"is not the key of cert_file {certificate}"
+    content = key.read_bytes()
+    if b"ENCRYPTED" in content:
+        return "does not open with kafka.security.key_password"
+    return "holds no key (PEM)" if b"PRIVATE KEY" not in content else "holds a key that cannot be used"
 
 
 def _readable(setting: str, path: Path) -> None:
     try:
-        with path.open("rb"):
-            pass
+        with path.open("rb") as file:
+            file.read(1)
     except OSError as error:
         raise _bad(setting, path, f"cannot be read: {error.strerror}") from None
 

@@ -45,12 +45,12 @@ class _Case:
     """Which of the known places are named, most telling first."""
 
 
-_RIGHTS: Final = "`tocsin doctor` lists the rights it needs"
-_LATER: Final = "tocsin tries again by itself; `tocsin doctor` shows whether the cluster is well"
+_RIGHTS: Final = "`tocsin doctor` lists what is missing"
+_LATER: Final = "tocsin tries again by itself, `tocsin doctor` shows whether the cluster is well"
 _TOO_LARGE: Final = _Case("the batch is larger than the topic takes", "raise max.message.bytes: `tocsin topics apply`")
 _REPLICAS: Final = _Case(
     "fewer replicas are in sync than min.insync.replicas asks for, so nothing is accepted",
-    "bring the missing brokers back; nothing is lost meanwhile",
+    "bring the missing brokers back, nothing is lost meanwhile",
 )
 _FENCED: Final = _Case(
     "another process has joined with the same member name",
@@ -67,13 +67,13 @@ MEANINGS: Final[Mapping[type[BaseException], _Case]] = {
     kafka.UnknownTopicOrPartitionError: _Case("the topic or partition does not exist", "run `tocsin topics apply`"),
     kafka.InvalidTopicError: _Case("the name is not one that Kafka takes", "change kafka.prefix"),
     kafka.TopicAuthorizationFailedError: _Case(
-        "the user has no right to this topic", f"grant Describe, Read and Write on it; {_RIGHTS}"
+        "the user has no right to this topic", f"grant Describe, Read and Write on it, {_RIGHTS}"
     ),
     kafka.GroupAuthorizationFailedError: _Case(
-        "the user has no right to this group", f"grant Describe and Read on it; {_RIGHTS}", "group server topic"
+        "the user has no right to this group", f"grant Describe and Read on it, {_RIGHTS}", "group server topic"
     ),
     kafka.ClusterAuthorizationFailedError: _Case(
-        "the user has no right to the cluster", f"grant IdempotentWrite (Create for `topics apply`) on it; {_RIGHTS}"
+        "the user has no right to the cluster", f"grant IdempotentWrite (Create for `topics apply`) on it, {_RIGHTS}"
     ),
     kafka.SaslAuthenticationFailed: _AUTHENTICATION,
     kafka.AuthenticationFailedError: _AUTHENTICATION,
@@ -91,7 +91,7 @@ MEANINGS: Final[Mapping[type[BaseException], _Case]] = {
         "install `aiokafka[lz4,snappy,zstd]` in tocsin's environment",
     ),
     kafka.CorruptRecordException: _Case(
-        "a batch does not match its checksum", "check the broker's disk; restore the partition from a replica"
+        "a batch does not match its checksum", "check the broker's disk, then restore the partition from a replica"
     ),
     kafka.MessageSizeTooLargeError: _TOO_LARGE,
     kafka.RecordListTooLargeError: _TOO_LARGE,

@@ -44,6 +44,9 @@ class TokenMissing(KafkaError):  # type: ignore[misc]
         super().__init__(str(meaning))
         self.meaning = meaning
 
+    def __str__(self) -> str:
+        return str(self.meaning)
+
 
 class _Answer(msgspec.Struct):
     access_token: str = ""

@@ -188,8 +188,8 @@ def _other_count(topic: Wanted, found: int) -> str:
     if topic.partitions == 1 and found != 1:
         return f"has {found} partitions and must have 1; choose another kafka.prefix, under which it is made anew"
     return (
-        f"has {found} partitions, the settings say {topic.partitions}; the number decides which partition keeps an "
-        f"incident, so it never changes: set partitions: {found}, or choose another kafka.prefix for a new start"
+        f"has {found} partitions, the settings say {topic.partitions}, and the number never changes, since it decides "
+        f"where an incident is kept; set partitions: {found}, or choose another kafka.prefix for a new start"
     )
 
 
