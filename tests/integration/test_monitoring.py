@@ -6,6 +6,7 @@ Two ways in, on each log: through Prometheus's Alertmanager, and from Prometheus
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from integration.monitors import Patient, alertmanager, every_second, needs, prometheus, telling
 from integration.running import Sink, Tocsin, call, running
 from integration.waiting import incidents, until
+from kafka.topics import create, delete_prefix
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -42,11 +44,16 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(params=["embedded"])
-def log(request: pytest.FixtureRequest) -> dict[str, Any]:
+@pytest.fixture
+async def log(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, Any]]:
     """Settings of the log that tocsin runs on."""
-    assert request.param == "embedded"
-    return {"partitions": 2}
+    if request.param == "embedded":
+        yield {"partitions": 2}
+        return
+    servers, prefix = request.getfixturevalue("kafka"), f"t{token_hex(4)}."
+    await create(servers, prefix, partitions=2)
+    yield {"broker": f"kafka://{servers}", "kafka": {"prefix": prefix}, "partitions": 2}
+    await delete_prefix(servers, prefix)
 
 
 @contextlib.asynccontextmanager
@@ -68,7 +75,12 @@ async def told(sink: Sink, kind: str) -> dict[str, Any]:
     return (await until(look, f"{kind} at the webhook"))[0]
 
 
-@pytest.mark.parametrize("way", ["alertmanager", "prometheus"])
+@pytest.mark.parametrize(
+    ("log", "way"),
+    # The embedded log with a real Alertmanager: test_alertmanager.py.
+    [("kafka", "alertmanager"), ("kafka", "prometheus"), ("embedded", "prometheus")],
+    indirect=["log"],
+)
 async def test_what_a_rule_finds_is_told_and_what_recovers_too(way: str, log: dict[str, Any], tmp_path: Path) -> None:
     rules = tmp_path / "patients.rules.yml"
     rules.write_text(RULES)
@@ -101,6 +113,7 @@ async def test_what_a_rule_finds_is_told_and_what_recovers_too(way: str, log: di
         assert late <= 1.0
         readers = await watcher.until("sum by (stage) (tocsin_consumer_lag_records) == 0")
         assert {labels["stage"] for labels, _ in readers} >= {"ingest", "correlate", "escalate", "notify", "persist"}
+        await watcher.until("tocsin_ready == 1 and tocsin_problems == 0 and tocsin_disk_free_bytes > 0")
 
         patient.errors = 0
         resolved = await told(sink, "incident.resolved")
