@@ -1,12 +1,14 @@
 """What `tocsin doctor` finds on this machine: settings, data directory, free space, event log.
 
-In: the settings file and the environment. Out: findings. Nothing is written or created: what is missing is judged by
-the directory it would be made in.
+In: the settings file and the environment. Out: findings. Nothing stays behind: what is missing is judged by the
+directory it would be made in, and a file without a name proves that it can be written. Paths are asked with
+`os.path.exists`, to which a place that may not be looked into is no error.
 """
 
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +26,7 @@ __all__ = ["data_findings", "settings_findings", "space"]
 FREE_FAIL_BYTES: Final = 100 * 1024 * 1024
 """Below it a storm of alerts fills the disk within minutes: an alert takes about 1 KB in each of log and event log."""
 FREE_WARN_BYTES: Final = 2 * 1024 * 1024 * 1024
+EFFECTIVE: Final = os.access in os.supports_effective_ids
 OTHERS: Final = 0o077
 """Rights of others: incidents name people and machines."""
 
@@ -59,7 +62,7 @@ def data_findings(settings: Settings) -> Iterator[Finding]:
     for directory in dict.fromkeys(directories):
         yield from _directory(directory)
     for file in files:
-        if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+        if os.path.exists(file) and not os.access(file, os.R_OK | os.W_OK, effective_ids=EFFECTIVE):
             yield failed(f"file {file}", "cannot be read and written", f"chown it to the user that runs tocsin: {file}")
     if persists:
         yield _event_log(settings.event_log_path)
@@ -68,12 +71,14 @@ def data_findings(settings: Settings) -> Iterator[Finding]:
 def _directory(directory: Path) -> Iterator[Finding]:
     check = f"directory {directory}"
     there = directory
-    while not there.exists() and there != there.parent:
+    while not os.path.exists(there) and there != there.parent:
         there = there.parent
     if not there.is_dir():
         yield failed(check, f"{there} is no directory", "set data_dir to a directory")
         return
-    if not os.access(there, os.W_OK | os.X_OK):
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError:
         what = "cannot be written" if there == directory else f"cannot be made: {there} cannot be written"
         yield failed(check, what, f"set data_dir, or chown {there} to the user that runs tocsin")
         return
@@ -95,7 +100,7 @@ def space(check: str, free: int) -> Finding:
 def _event_log(file: Path) -> Finding:
     """Opened as `eventlog verify` opens it; whether it is whole takes that command."""
     check = "event log"
-    if not file.exists():
+    if not os.path.exists(file):
         return fine(check, f"{file} is made at the first start")
     try:
         with closing(open_reader(file)) as connection:
