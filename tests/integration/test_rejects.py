@@ -13,7 +13,7 @@ from integration.waiting import incidents, post, shown
 from tocsin.runtime.broker import Draft
 from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.embedded import EmbeddedBroker
-from tocsin.topics import COMMANDS, RAW
+from tocsin.topics import COMMANDS, RAW, REJECTED
 
 pytestmark = pytest.mark.integration
 
@@ -87,6 +87,54 @@ async def test_poison_from_a_producer_is_kept_with_reason_place_and_every_byte(t
         printed = await asyncio.to_thread(tocsin.command, "rejected", "show", command["id"])
         assert '{"verb": 1}' in printed.stdout
         assert tocsin.stop() == 0
+
+
+@pytest.mark.timeout(90)
+async def test_what_was_rejected_by_mistake_is_requeued_once_and_for_all(tmp_path: Path) -> None:
+    async with running(tmp_path) as (tocsin, sink):
+
+        def command(*words: str) -> tuple[int, str, str]:
+            done = tocsin.command("rejected", *words)
+            return done.returncode, done.stdout, done.stderr
+
+        assert tocsin.stop() == 0
+        await reject_by_mistake(tmp_path / "state" / "log.sqlite3")
+        await tocsin.start()
+        code, _, words = await asyncio.to_thread(command, "requeue", "--all", "--reason", "ingest_bug")
+        assert (code, "3 records (3 ingest_bug): nobody can be asked here, so give --yes" in words) == (2, True)
+        code, out, words = await asyncio.to_thread(command, "requeue", "0/1", "--as", "ada", "-o", "jsonl")
+        assert (code, json.loads(out)["id"], words) == (0, "0/1", "1 requeued\n")
+        code, _, words = await asyncio.to_thread(command, "requeue", "0/1")
+        assert (code, "1 of 1 were not requeued" in words) == (1, True)
+        code, out, _ = await asyncio.to_thread(
+            command, "requeue", "--all", "--reason", "ingest_bug", "-y", "-o", "jsonl"
+        )
+        assert (code, [json.loads(line)["id"] for line in out.splitlines()]) == (0, ["0/0", "0/2"])
+        code, _, words = await asyncio.to_thread(command, "requeue", "--all", "-y")
+        assert (code, words) == (1, "0 requeued\nError: 1 of 1 were not requeued\n")
+        code, _, _ = await asyncio.to_thread(command, "requeue", "0/99")
+        assert code == 3
+        await tocsin.quiet()
+        assert sorted(one["title"] for one in await incidents(tocsin)) == [f"good {n}" for n in range(3)]
+        assert len(sink.journal) == 3
+        listed = {one["id"]: one for one in await shown(tocsin, "rejected", "list", "--reason", "ingest_bug")}
+        assert listed["0/1"]["requeued_by"] == "ada"
+        assert all("requeued_at" in one for one in listed.values())
+        assert tocsin.stop() == 0
+
+
+async def reject_by_mistake(path: Path) -> None:
+    """Three good alerts that a tocsin with a bug rejected, and one that was cut."""
+    broker = EmbeddedBroker.open(path, clock=SystemClock(), instance="old")
+    own = {"reason": b"ingest_bug", "message": b"KeyError", "stage": b"ingest", "source": b"alerts.raw.v1/0"}
+    headers = tuple((f"tocsin_error_{name}", value) for name, value in own.items())
+    for n in range(3):
+        place = ("tocsin_error_position", b"%d" % n)
+        await broker.append(REJECTED.name, 0, [Draft(None, json.dumps(good(n)).encode(), (*headers, place))])
+    cut = tuple((name, value.replace(b"ingest_bug", b"too_large")) for name, value in headers)
+    place = ("tocsin_error_position", b"3")
+    await broker.append(REJECTED.name, 0, [Draft(None, b"{", (*cut, place, ("tocsin_error_cut", b"headers, value")))])
+    await broker.close()
 
 
 async def produce(path: Path) -> int:

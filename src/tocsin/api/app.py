@@ -7,12 +7,13 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 import tocsin
-from tocsin.api import alerting, commands, incidents, intake, log, operations, pages
+from tocsin.api import alerting, commands, incidents, intake, log, operations, pages, rejected
 from tocsin.api.answer import Failure
 from tocsin.api.gate import Gate
 from tocsin.api.serving import Serving
 from tocsin.domain.errors import Reject, Retry
 from tocsin.persist.sqlite import Unusable
+from tocsin.runtime.broker import Unavailable
 from tocsin.runtime.clock import Clock, SystemClock
 from tocsin.runtime.node import Node
 from tocsin.settings import Settings
@@ -35,7 +36,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
         separate_input_output_schemas=False,
     )
     app.state.serving = Serving(node, settings, clock or SystemClock())
-    for part in (intake, incidents, alerting, commands, log, operations, pages):
+    for part in (intake, incidents, alerting, commands, log, rejected, operations, pages):
         app.include_router(part.router)
     app.add_exception_handler(Failure, _failure)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -44,6 +45,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
     app.add_exception_handler(Reject, _reject)
     app.add_exception_handler(Retry, _database)
     app.add_exception_handler(Unusable, _database)
+    app.add_exception_handler(Unavailable, _log)
     app.add_exception_handler(Exception, _bug)
     app.add_middleware(Gate, settings=settings)
     return app
@@ -73,6 +75,10 @@ async def _reject(request: Request, error: Exception) -> Response:
 
 async def _database(request: Request, error: Exception) -> Response:
     return Failure(503, "database_unavailable", f"the event log cannot answer now: {error}", retry_after=2).answer()
+
+
+async def _log(request: Request, error: Exception) -> Response:
+    return Failure(503, "log_unavailable", f"the log cannot answer now: {error}", retry_after=2).answer()
 
 
 async def _bug(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""The log itself: its topics, their records as `topics export` writes them, and what ingest rejected.
+"""The log itself: its topics, and their records as `topics export` writes them.
 
 Records are shown as they are, those of a journal that do not count included (they are marked).
 """
@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
-from tocsin.api.answer import Failure, Json, not_found
-from tocsin.api.serving import Served, Serving
+from tocsin.api.answer import Failure, Json
+from tocsin.api.serving import Served
 from tocsin.runtime.broker import Broker
 from tocsin.settings.problem import suggestion
-from tocsin.topics import REJECTED, TOPICS, Kind, Topic
+from tocsin.topics import TOPICS, Kind, Topic
 from tocsin.wire.events import counts
 from tocsin.wire.record import Record
 
@@ -22,8 +22,6 @@ OFFSET_MAX: Final = 2**62
 """Above every offset, below what databases count to."""
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 WAIT_SECONDS_MAX: Final = 30.0
-REJECTED_SHOWN: Final = 500
-ERROR_PREFIX: Final = "tocsin_error_"
 
 router = APIRouter(tags=["log"])
 
@@ -96,67 +94,21 @@ def line(topic: str, partition: int, record: Record) -> dict[str, Any]:
         "offset": record.offset,
         "timestamp": record.timestamp,
         "key": None,
-        "headers": {name: value.decode("utf-8", "replace") for name, value in record.headers},
+        "headers": headers_of(record),
     }
     if TOPICS[topic].kind is Kind.JOURNAL and not counts(record.headers, record.offset):
         shown["counts"] = False
-    return shown | _text_or_base64("key", record.key) | _text_or_base64("value", record.value)
+    return shown | text_or_base64("key", record.key) | text_or_base64("value", record.value)
 
 
-def _text_or_base64(name: str, value: bytes | None) -> dict[str, str | None]:
+def headers_of(record: Record) -> dict[str, str]:
+    """The headers as texts."""
+    return {name: value.decode("utf-8", "replace") for name, value in record.headers}
+
+
+def text_or_base64(name: str, value: bytes | None) -> dict[str, str | None]:
+    """A field as it is when it is text, else in base64 under a name that says so."""
     try:
         return {name: None if value is None else value.decode()}
     except UnicodeDecodeError:
         return {f"{name}_base64": base64.b64encode(value or b"").decode()}
-
-
-@router.get("/api/v1/rejected", summary="What ingest could not use, newest first")
-async def rejected(serving: Served, limit: Annotated[int, Query(ge=1, le=REJECTED_SHOWN)] = 50) -> Response:
-    broker = serving.node.broker
-    found: list[tuple[int, Record]] = []
-    for partition in range(broker.partitions(REJECTED.name)):
-        end = await broker.end(REJECTED.name, partition)
-        start = max(await broker.begin(REJECTED.name, partition), end - limit)
-        while start < end:
-            records = await broker.read(REJECTED.name, partition, start, records_max=limit)
-            if not records:
-                break
-            found += [(partition, record) for record in records]
-            start = records[-1].offset + 1
-    found.sort(key=lambda one: (one[1].timestamp, one[1].offset), reverse=True)
-    return Json({"items": [_rejection(partition, record) for partition, record in found[:limit]]})
-
-
-@router.get("/api/v1/rejected/{partition}/{offset}", summary="One rejected record with its bytes")
-async def one_rejected(
-    serving: Served, partition: Annotated[int, Path(ge=0)], offset: Annotated[int, Path(ge=0, le=OFFSET_MAX)]
-) -> Response:
-    record = await _record(serving, partition, offset)
-    return Json(
-        _rejection(partition, record)
-        | _text_or_base64("value", record.value)
-        | {"headers": line(REJECTED.name, partition, record)["headers"]}
-    )
-
-
-async def _record(serving: Serving, partition: int, offset: int) -> Record:
-    broker = serving.node.broker
-    _check(broker, REJECTED.name, partition)
-    found = await broker.read(REJECTED.name, partition, offset, records_max=1)
-    if not found or found[0].offset != offset:
-        raise not_found("rejected record", f"{partition}/{offset}")
-    return found[0]
-
-
-def _rejection(partition: int, record: Record) -> dict[str, Any]:
-    """The reason and the place of a rejected record; `id` is what `rejected show` takes."""
-    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-    errors = {
-        name.removeprefix(ERROR_PREFIX): value for name, value in headers.items() if name.startswith(ERROR_PREFIX)
-    }
-    return {
-        "id": f"{partition}/{record.offset}",
-        "timestamp": record.timestamp,
-        "bytes": len(record.value or b""),
-        **errors,
-    }

@@ -130,7 +130,7 @@ def rejections(log: Iterable[Line]) -> list[Line]:
     """Every rejected record or item once: after a crash it may be there twice."""
     places: dict[tuple[str, str], Line] = {}
     for line in log:
-        if line.topic == REJECTED:
+        if line.topic == REJECTED and "tocsin_error_source" in line.headers:  # else it says that one was requeued
             places.setdefault((line.headers["tocsin_error_source"], line.headers["tocsin_error_position"]), line)
     return list(places.values())
 
