@@ -1,4 +1,4 @@
-"""What a consumer group reads belongs to its name (PROTOCOL §8): members of a rolling upgrade that subscribe to different
+"""What a consumer group reads belongs to its name (PROTOCOL §8): members of a rolling upgrade that subscribe to other
 topics would break co-partitioning. Whoever changes a set gives the group a new name."""
 
 from tocsin import topology
