@@ -89,7 +89,7 @@ def decode(data: bytes, offset: int) -> Slice:
 
 def _records(batch: Any, data: bytes) -> list[Record]:
     try:
-        return [_record(raw) for raw in batch]
+        records = [Record(raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers)) for raw in batch]
     except UnicodeDecodeError:
         # Only one who means harm writes such a header name; it must not stop the partition for ever.
         return tolerant_records(data, batch.base_offset)
@@ -97,13 +97,12 @@ def _records(batch: Any, data: bytes) -> list[Record]:
         raise
     except Exception as error:  # a codec's library raises what it likes
         raise CorruptRecordException(f"it cannot be unpacked ({type(error).__name__})") from error
+    return [_with_values(one) if None in dict(one.headers).values() else one for one in records]
 
 
-def _record(raw: Any) -> Record:
-    headers = tuple(raw.headers)
-    if headers and None in [value for _, value in headers]:
-        headers = tuple((name, value or b"") for name, value in headers)
-    return Record(raw.offset, raw.timestamp, raw.key, raw.value, headers)
+def _with_values(record: Record) -> Record:
+    """Kafka allows a header without a value; the port does not."""
+    return record._replace(headers=tuple((name, value or b"") for name, value in record.headers))
 
 
 def missing_codecs() -> list[str]:
