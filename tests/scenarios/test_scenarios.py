@@ -1,6 +1,7 @@
 """Every story on every log, and with a crash in its middle: what is told afterwards is the same.
 
-Plain pytest lets each story die at a moment chosen by the seed; `-m slow` at every moment there is.
+Plain pytest lets each story die at a moment chosen by the seed; `-m slow` at every moment there is. A real Kafka is
+asked with `-m integration`.
 """
 
 from functools import cache
@@ -12,6 +13,7 @@ import pytest
 
 from scenarios import answering, grouping, sending, sources  # noqa: F401 - each enters its stories into the list
 from scenarios.transports import REFERENCE, TRANSPORTS
+from scenarios.transports import kafka as on_kafka
 from scenarios.words import STORIES
 from tocsin.testing.scenario import Crash, Played, Story, Transport, play
 
@@ -41,6 +43,13 @@ def test_a_story_is_the_same_on_every_log(story: Story, transport: Transport) ->
     agrees(played, story)
 
 
+@pytest.mark.integration
+@every_story
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_a_story_is_the_same_on_kafka(story: Story, partitions: int, kafka: str, prefix: str, tmp_path: Path) -> None:
+    agrees(play(story, on_kafka(kafka, partitions, prefix), tmp_path), story)
+
+
 CRASHES = 1
 """Moments of each story at which plain pytest lets the process die."""
 MORTAL = (TRANSPORTS[1], TRANSPORTS[2], TRANSPORTS[4])
@@ -54,6 +63,16 @@ def test_a_crash_in_the_middle_changes_nothing(story: Story, seed: int, tmp_path
         transport = chance.choice(MORTAL)
         crash = Crash(chance.randrange(undisturbed(story, transport).calls), chance.random() < 0.5)
         survives(story, transport, tmp_path / str(number), crash)
+
+
+@pytest.mark.integration
+@every_story
+def test_a_crash_in_the_middle_changes_nothing_on_kafka(
+    story: Story, seed: int, kafka: str, prefix: str, tmp_path: Path
+) -> None:
+    chance = Random(f"{seed} {story.name}")
+    crash = Crash(chance.randrange(undisturbed(story).calls), chance.random() < 0.5)
+    survives(story, on_kafka(kafka, 1, prefix), tmp_path / "log", crash)
 
 
 @pytest.mark.slow

@@ -101,7 +101,7 @@ class Play:
         self.receivers = {receiver.name: receiver for receiver in self.story.channels()}
         for receiver in self.receivers.values():
             receiver.clock = self.clock
-        self._log = Mortal(self.transport.open(self.directory, self.clock), self.crash)
+        self._log = Mortal(await self.transport.opened(self.directory, self.clock), self.crash)
         self._driver = self._process()
         await self._alive(self._driver.start)
 
@@ -125,7 +125,7 @@ class Play:
         self.crashes += 1
         await self._driver.crash()
         await self._log.log.close()
-        self._log = Mortal(self.transport.open(self.directory, self.clock), self.crash, self._log.calls)
+        self._log = Mortal(await self.transport.opened(self.directory, self.clock), self.crash, self._log.calls)
         self._driver = self._process()
         await self._alive(self._driver.start)
 

@@ -25,7 +25,12 @@ class Transport(NamedTuple):
 
     name: str
     partitions: int
-    open: Callable[[Path, VirtualClock], Broker]
+    open: Callable[[Path, VirtualClock], Broker | Awaitable[Broker]]
+
+    async def opened(self, directory: Path, clock: VirtualClock) -> Broker:
+        """The log, whether it opens at once or has to be reached first."""
+        log = self.open(directory, clock)
+        return await log if isinstance(log, Awaitable) else log
 
 
 class Crash(NamedTuple):
