@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,10 +30,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def spawn(log: Path, *words: str) -> subprocess.Popen[bytes]:
-    """Start a program that writes to `log`."""
+def spawn(log: Path, *words: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a program that writes to `log`; with `environment` it sees those variables only."""
     with log.open("ab") as stream:
-        return subprocess.Popen(words, stdout=stream, stderr=stream)
+        return subprocess.Popen(words, stdout=stream, stderr=stream, env=environment)
 
 
 async def call(*words: str) -> None:
