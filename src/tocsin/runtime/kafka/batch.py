@@ -63,7 +63,7 @@ def encode(
             raise AssertionError("the builder took only a part of the batch")
     built: bytearray = builder.build()
     if len(built) > PLAIN_BYTES_MAX and not compression:
-        return encode(drafts, timestamp, identity, sequence, "lz4")
+        return encode(drafts, timestamp, identity, sequence, "zstd")
     return built
 
 
@@ -97,7 +97,7 @@ def _records(batch: Any, data: bytes) -> list[Record]:
         raise
     except Exception as error:  # a codec's library raises what it likes
         raise CorruptRecordException(f"it cannot be unpacked ({type(error).__name__})") from error
-    return [_with_values(one) if None in dict(one.headers).values() else one for one in records]
+    return [_with_values(one) if None in [value for _, value in one.headers] else one for one in records]
 
 
 def _with_values(record: Record) -> Record:
