@@ -20,6 +20,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
+from tocsin.runtime.kafka import transport
 from tocsin.runtime.kafka.metadata import TopicsRequest
 from tocsin.runtime.kafka.private import PRIVATE, Private
 
@@ -67,6 +68,75 @@ def test_the_table_names_what_is_imported_from_undocumented_modules_of_aiokafka(
     helpers = {("aiokafka.conn", "AIOKafkaConnection"), ("aiokafka.record.default_records", "DefaultRecordBatch")}
     codecs = {("aiokafka.codec", f"has_{codec}") for codec in ("gzip", "snappy", "lz4", "zstd")}
     assert found - documented - helpers - codecs <= listed
+
+
+def own_names(tree: ast.AST) -> set[str]:
+    """What a module of ours defines, or sets on `self`. A declared type alone defines nothing."""
+    declared = {node.target for node in ast.walk(tree) if isinstance(node, ast.AnnAssign) and node.value is None}
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    slots = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and "__slots__" in {getattr(one, "id", "") for one in node.targets}
+    ]
+    return {
+        *(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)),
+        *(node.id for node in named if node not in declared),
+        *(name for slot in slots for name in ast.literal_eval(slot)),
+        *(node.attr for node in attributes(tree) if isinstance(node.ctx, ast.Store) and of_self(node)),
+    }
+
+
+def of_self(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id == "self"
+
+
+def attributes(tree: ast.AST) -> list[ast.Attribute]:
+    """Everything that begins with one underscore and is reached through a dot."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    return [node for node in nodes if node.attr.startswith("_") and not node.attr.startswith("__")]
+
+
+NAMED_TUPLES = {"_replace"}
+"""Documented, for all its underscore."""
+
+
+def test_every_underscore_of_others_is_in_the_table() -> None:
+    listed = {private.attribute for private in PRIVATE}
+    unknown = set()
+    for path in SOURCE.glob("*.py"):
+        tree = ast.parse(path.read_text())
+        ours = own_names(tree) | NAMED_TUPLES
+        unknown |= {f"{path.name}:{node.lineno} {node.attr}" for node in attributes(tree) if node.attr not in ours}
+    assert {one for one in unknown if one.rpartition(" ")[2] not in listed} == set()
+
+
+OVERRIDDEN = [
+    (ours, base, name)
+    for ours in vars(transport).values()
+    if inspect.isclass(ours) and ours.__module__ == transport.__name__
+    for base in ours.__mro__[1:2]
+    if base.__module__.startswith(("faust", "mode", "aiokafka"))
+    for name, value in vars(ours).items()
+    if inspect.isfunction(value) and hasattr(base, name) and not name.startswith("__")
+]
+
+
+def test_every_underscore_that_is_overridden_is_in_the_table() -> None:
+    assert {name for *_, name in OVERRIDDEN if name.startswith("_")} <= {private.attribute for private in PRIVATE}
+    assert len(OVERRIDDEN) >= 10
+
+
+@pytest.mark.parametrize(("ours", "base", "name"), OVERRIDDEN, ids=lambda value: getattr(value, "__name__", value))
+def test_what_we_override_is_still_called_as_we_expect(ours: type, base: type, name: str) -> None:
+    """The same parameters in the same order, and awaited or not as before."""
+    mine, theirs = getattr(ours, name), getattr(base, name)
+    assert inspect.iscoroutinefunction(mine) == inspect.iscoroutinefunction(theirs), f"{base}.{name}"
+    wanted = inspect.signature(theirs).parameters.values()
+    catches = {one.kind for one in inspect.signature(mine).parameters.values()}
+    if inspect.Parameter.VAR_KEYWORD not in catches:
+        mine_are = [(one.name, one.kind) for one in inspect.signature(mine).parameters.values()]
+        assert mine_are == [(one.name, one.kind) for one in wanted], f"{base}.{name}"
 
 
 def fields(schema: object, *path: str) -> tuple[str, ...]:

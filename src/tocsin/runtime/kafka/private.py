@@ -71,4 +71,49 @@ AIOKAFKA: Final = (
     Private("aiokafka.codec", "zstd_decode", "batches that aiokafka refuses to read"),
 )
 
-PRIVATE: Final[tuple[Private, ...]] = AIOKAFKA
+_DRIVER: Final = "faust.transport.drivers.aiokafka"
+_CONSUMER: Final = f"{_DRIVER}:Consumer"
+_THREAD: Final = f"{_DRIVER}:AIOKafkaConsumerThread"
+_HEARTBEAT: Final = "the lease counts from a heartbeat that was answered"
+_DEAD: Final = "what ended the fetcher, which nobody else would notice"
+_FEEDING: Final = "our own loop of fetches: one message a batch, only from partitions that have room"
+
+FAUST: Final = (
+    Private(_DRIVER, "Transport", "brings our consumer in"),
+    Private(f"{_DRIVER}:Transport", "Consumer", "brings our consumer in"),
+    Private(f"{_DRIVER}:Transport", "Producer", "Faust insists on one"),
+    Private(f"{_DRIVER}:Producer", "flush", "ours connects to nothing"),
+    Private(_CONSUMER, "_new_consumer_thread", "brings our thread in"),
+    Private("faust.transport.consumer:ThreadDelegateConsumer", "_thread", "seeks and commits there", instance=True),
+    Private(_CONSUMER, "_drain_messages", _FEEDING),
+    Private(_CONSUMER, "_get_active_partitions", _FEEDING),
+    Private(_CONSUMER, "_getmany", _FEEDING),
+    Private(_CONSUMER, "_to_message", _FEEDING),
+    Private("faust.transport.consumer:Consumer", "callback", _FEEDING, instance=True),
+    Private("faust.transport.consumer:Consumer", "flow_active", _FEEDING),
+    Private("faust.transport.consumer:Consumer", "can_resume_flow", _FEEDING, instance=True),
+    Private("mode.services:Service", "_stopped", _FEEDING, instance=True),
+    Private("mode.services:Service", "wait", _FEEDING),
+    Private("mode.services:Service", "should_stop", "an error while stopping is none"),
+    Private(_CONSUMER, "on_partitions_revoked", "owners finish and commit before the group goes on"),
+    Private(_CONSUMER, "on_partitions_assigned", _HEARTBEAT),
+    Private(_CONSUMER, "seek_to_committed", "the position is the owner's"),
+    Private(_CONSUMER, "assignment", "what is held"),
+    Private(_CONSUMER, "verify_event_path", "looks at bookkeeping that is not kept"),
+    Private(_DRIVER, "AIOKafkaConsumerThread", "brings our aiokafka consumer in"),
+    Private(_THREAD, "_create_worker_consumer", "a static member name, no automatic commit"),
+    Private(_THREAD, "_assignor", "Faust looks at it when partitions were assigned", instance=True),
+    Private(_THREAD, "_ensure_consumer", "aiokafka's consumer, in its thread"),
+    Private(_THREAD, "call_thread", "what has to be done in the consumer's thread"),
+    Private("faust.app.base:App", "assignor", "keeps co-partitioned topics together"),
+    Private("faust.app.base:App", "consumer_generation_id", "the generation that loading belongs to"),
+    Private("faust.app.base:App", "transport", "brings our transport in"),
+    Private("mode.services:Service", "_crash_reason", "why an app ended; it tells nobody", instance=True),
+    Private("aiokafka.consumer.consumer:AIOKafkaConsumer", "_coordinator", _HEARTBEAT, instance=True),
+    Private("aiokafka.consumer.consumer:AIOKafkaConsumer", "_fetcher", _DEAD, instance=True),
+    Private("aiokafka.consumer.fetcher:Fetcher", "_fetch_task", _DEAD, instance=True),
+    Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "_do_heartbeat", _HEARTBEAT),
+    Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "check_errors", _DEAD),
+)
+
+PRIVATE: Final[tuple[Private, ...]] = AIOKAFKA + FAUST
