@@ -26,6 +26,8 @@ CALL_SECONDS: Final = 15.0
 """One request with its reconnects: above the 10 s after which the client gives a request up."""
 CREATE_MS: Final = 10_000
 """How long the broker waits for a new topic to be known everywhere."""
+COORDINATOR_SECONDS: Final = 5.0
+"""How long a new cluster may take until the groups are kept somewhere."""
 SETTLED_SECONDS: Final = 15.0
 """How long a change may take until every broker tells it."""
 LOOK_SECONDS: Final = 0.1
@@ -84,11 +86,22 @@ class Admin:
         return await self._bounded(self._client.send(self._node() if node is None else node, request))
 
     async def coordinator(self, group: str) -> int:
-        """The node that keeps `group`, named as in the cluster."""
-        found: int = await self._bounded(self._client.coordinator_lookup(0, group))
-        return found
+        """The node that keeps `group`, named as in the cluster.
 
-    async def _bounded(self, call: Awaitable[Any]) -> Any:
+        The first question ever makes the cluster create the topic of all groups' offsets, which takes a moment.
+        """
+        ends = asyncio.get_running_loop().time() + COORDINATOR_SECONDS
+        while True:
+            try:
+                found: int = await self._bounded(self._client.coordinator_lookup(0, group), group=group)
+            except Unavailable:
+                if asyncio.get_running_loop().time() > ends:
+                    raise
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                return found
+
+    async def _bounded(self, call: Awaitable[Any], *, group: str | None = None) -> Any:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 return await call
@@ -96,7 +109,7 @@ class Admin:
             raise Broken(explain(kafka.IncompatibleBrokerVersion(str(error)), server=self._server)) from error
         except kafka.BrokerResponseError as error:
             kind = Broken if error.errno in LASTING else Unavailable
-            raise kind(explain(error, server=self._server)) from error
+            raise kind(explain(error, group=group, server=self._server)) from error
         except (kafka.KafkaError, OSError, TimeoutError) as error:
             raise Unavailable(explain(error, server=self._server)) from error
 

@@ -7,13 +7,15 @@ rights are told by the broker, not tried. Every check ends within `CHECK_SECONDS
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka import codec
+from aiokafka.errors import GroupAuthorizationFailedError
 
 from tocsin.domain.errors import TocsinError
+from tocsin.runtime.broker import Broken
 from tocsin.runtime.finding import Finding, failed, fine, warned
 from tocsin.runtime.kafka.admin import OK, TOPIC_REFUSED, UNKNOWN_TOPIC, Admin, admin_of, planned
 from tocsin.runtime.kafka.connection import Connection
@@ -187,13 +189,16 @@ def time_apart(seconds: float, took: float) -> Finding:
 
 
 async def _session(admin: Admin, asked: Asked) -> list[Finding]:
-    """Nothing when the user may not see the settings of brokers."""
-    limits = await admin.broker_settings(SESSION_LIMITS)
-    if asked.session_ms is None or not all(limit in limits for limit in SESSION_LIMITS):
+    return session_findings(asked.session_ms, await admin.broker_settings(SESSION_LIMITS))
+
+
+def session_findings(session_ms: int | None, limits: Mapping[str, str]) -> list[Finding]:
+    """Whether the brokers allow the session time-out; nothing when the user may not see the settings of brokers."""
+    if session_ms is None or not all(limit in limits for limit in SESSION_LIMITS):
         return []
     lowest, highest = (int(limits[limit]) for limit in SESSION_LIMITS)
-    words = f"{asked.session_ms} ms; the brokers allow {lowest} to {highest} ms"
-    if not lowest <= asked.session_ms <= highest:
+    words = f"{session_ms} ms; the brokers allow {lowest} to {highest} ms"
+    if not lowest <= session_ms <= highest:
         return [failed("session", words, f"set kafka.session_timeout between {lowest}ms and {highest}ms")]
     return [fine("session", words)]
 
@@ -271,7 +276,13 @@ async def _groups(admin: Admin, connection: Connection, asked: Asked) -> list[Fi
     found: list[Finding] = []
     for name in asked.groups:
         group = connection.group(name)
-        answer = await admin.ask(GroupsRequest([group]), await admin.coordinator(group))
+        try:
+            answer = await admin.ask(GroupsRequest([group]), await admin.coordinator(group))
+        except Broken as error:
+            if not isinstance(error.__cause__, GroupAuthorizationFailedError):
+                raise
+            found += _missing(f"group {group}", (DESCRIBE, READ), frozenset())
+            continue
         found += group_findings(group, answer.to_object()["groups"][0], asked, single=name == asked.single_writer)
     return found
 
@@ -279,6 +290,8 @@ async def _groups(admin: Admin, connection: Connection, asked: Asked) -> list[Fi
 def group_findings(group: str, told: dict[str, Any], asked: Asked, *, single: bool) -> list[Finding]:
     """What one group says of itself (an item of the answer to `GroupsRequest`)."""
     check = f"group {group}"
+    if told["error_code"] == GroupAuthorizationFailedError.errno:
+        return _missing(check, (DESCRIBE, READ), frozenset())
     if told["error_code"] != OK:
         return [_failure(check, meaning(told["error_code"], group=group))]
     found = _missing(check, (DESCRIBE, READ), rights_of(told["operations"]))

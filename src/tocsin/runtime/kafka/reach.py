@@ -99,6 +99,12 @@ def _after_connecting(error: BaseException, connection: Connection, server: str)
     mute = (kafka.KafkaConnectionError, ConnectionResetError, TimeoutError, kafka.CorrelationIdError)
     if not isinstance(error, mute) or _cause_says_more(error):
         return None
+    if connection.ssl_context is not None and isinstance(error, kafka.KafkaConnectionError):
+        return Meaning(
+            "the broker closed the connection after the TLS handshake",
+            f"server {server}",
+            "set kafka.security.cert_file and key_file to a certificate that the broker accepts",
+        )
     return Meaning(
         f"something listens there and does not answer {connection.protocol}",
         f"server {server}",

@@ -3,7 +3,7 @@
 import pytest
 
 from tocsin.runtime.finding import Finding
-from tocsin.runtime.kafka.doctor import Asked, codecs, group_findings, time_apart, topic_findings
+from tocsin.runtime.kafka.doctor import Asked, codecs, group_findings, session_findings, time_apart, topic_findings
 from tocsin.runtime.kafka.requests import DESCRIBE, NOT_TOLD, READ, finalized_features, rights_of
 from tocsin.runtime.kafka.topics import Found, plan, wanted
 
@@ -69,6 +69,14 @@ def test_topics_are_said_one_by_one_or_all_together() -> None:
     assert found[1].remedy.startswith("set partitions: 7")
 
 
+@pytest.mark.parametrize(("session_ms", "outcome"), [(5_999, "FAIL"), (6_000, "ok"), (60_000, "ok"), (60_001, "FAIL")])
+def test_a_session_that_the_brokers_do_not_allow(session_ms: int, outcome: str) -> None:
+    limits = {"group.min.session.timeout.ms": "6000", "group.max.session.timeout.ms": "60000"}
+    (finding,) = session_findings(session_ms, limits)
+    assert finding.outcome == outcome
+    assert session_findings(session_ms, {}) == [], "the user may not see them"
+
+
 def told(*members: tuple[str, str], operations: int = MAY, error_code: int = 0) -> dict[str, object]:
     return {
         "error_code": error_code,
@@ -102,7 +110,7 @@ def test_a_name_that_somebody_has_is_warned_of() -> None:
 
 def test_rights_that_are_missing_are_named() -> None:
     (refused,) = group_findings("g", told(error_code=30), ASKED, single=False)
-    assert (refused.outcome, "Describe and Read" in refused.remedy) == ("FAIL", True)
+    assert (refused.outcome, "Describe, Read" in refused.remedy) == ("FAIL", True)
     (half,) = group_findings("g", told(operations=1 << DESCRIBE), ASKED, single=False)
     assert half.remedy == "grant Read on group g to the user"
     (not_told,) = group_findings("g", told(operations=NOT_TOLD), ASKED, single=False)
