@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "TOCSIN_OPS_WEBHOOK_URL": "https://ops.example.org/hook",
     "TOCSIN_OPS_WEBHOOK_SECRET": "whsec_c2VjcmV0",
     "TOCSIN_SMTP_PASSWORD": "secret",
+    "TOCSIN_KAFKA_PASSWORD": "secret",
 }
 
 

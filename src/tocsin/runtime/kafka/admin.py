@@ -77,6 +77,12 @@ class Admin:
         """How many brokers the cluster has, as known now."""
         return len(self._client.cluster.brokers())
 
+    @property
+    def addresses(self) -> list[str]:
+        """`host:port` of each broker, as the cluster tells its clients (`advertised.listeners`)."""
+        brokers = [(one.host, one.port) for one in self._client.cluster.brokers()]
+        return sorted(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in brokers)
+
     async def ask(self, request: Any, node: int | None = None) -> Any:
         """The answer to `request` from `node`, or from any.
 

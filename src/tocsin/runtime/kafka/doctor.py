@@ -50,6 +50,7 @@ METADATA_VERSIONS: Final = (
 """First level of the feature `metadata.version` of each release (org.apache.kafka.server.common.MetadataVersion)."""
 
 SESSION_LIMITS: Final = ("group.min.session.timeout.ms", "group.max.session.timeout.ms")
+ADVERTISED: Final = "correct advertised.listeners of that broker, or the name service and routes of this machine"
 NAMES: Final = {READ: "Read", WRITE: "Write", DESCRIBE: "Describe", CREATE: "Create"}
 CODECS: Final = (
     ("gzip", codec.has_gzip),
@@ -103,6 +104,7 @@ Ask = Callable[[], Awaitable[Sequence[Finding]]]
 
 def _checks(admin: Admin, connection: Connection, asked: Asked) -> list[tuple[str, Ask]]:
     return [
+        ("brokers", lambda: _brokers(admin, connection)),
         ("clock", lambda: _clock(admin)),
         ("session", lambda: _session(admin, asked)),
         ("topics", lambda: _topics(admin, connection, asked)),
@@ -156,6 +158,25 @@ def _version(reached: Reached) -> Finding:
         return fine("version", "every request that tocsin makes is known")
     release = [name for first, name in METADATA_VERSIONS if first <= level]
     return fine("version", f"the cluster is at metadata.version {level}, Kafka {release[-1]} or newer")
+
+
+async def _brokers(admin: Admin, connection: Connection) -> list[Finding]:
+    """Clients are sent on to these addresses, whichever they asked first."""
+    others = [address for address in admin.addresses if address not in connection.servers]
+    return broker_findings(await asyncio.gather(*(reach(connection, address) for address in others)))
+
+
+def broker_findings(reached: Sequence[Reached]) -> list[Finding]:
+    """What came of the addresses that the cluster tells its clients."""
+    found = []
+    for one in reached:
+        check = f"broker {one.server}"
+        if one.problem is None:
+            found.append(fine(check, "the cluster names it; name, port, protocol and login"))
+        else:
+            remedy = ADVERTISED if one.failed in ("name", "port") else one.problem.remedy
+            found.append(failed(check, f"the cluster names it; {one.failed}: {one.problem.what}", remedy))
+    return found
 
 
 async def _clock(admin: Admin) -> list[Finding]:

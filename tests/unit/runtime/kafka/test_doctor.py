@@ -3,7 +3,17 @@
 import pytest
 
 from tocsin.runtime.finding import Finding
-from tocsin.runtime.kafka.doctor import Asked, codecs, group_findings, session_findings, time_apart, topic_findings
+from tocsin.runtime.kafka.doctor import (
+    Asked,
+    broker_findings,
+    codecs,
+    group_findings,
+    session_findings,
+    time_apart,
+    topic_findings,
+)
+from tocsin.runtime.kafka.errors import Meaning
+from tocsin.runtime.kafka.reach import Reached
 from tocsin.runtime.kafka.requests import DESCRIBE, NOT_TOLD, READ, finalized_features, rights_of
 from tocsin.runtime.kafka.topics import Found, plan, wanted
 
@@ -67,6 +77,16 @@ def test_topics_are_said_one_by_one_or_all_together() -> None:
     assert found[0].found == "does not exist"
     assert found[0].remedy == "run `tocsin topics apply`"
     assert found[1].remedy.startswith("set partitions: 7")
+
+
+def test_an_address_that_the_cluster_gives_its_clients_and_they_cannot_use() -> None:
+    problem = Meaning("the host name is not known", "server k:1", "correct broker")
+    login = Meaning("the login was refused", "server k:3", "check the password")
+    reached = [Reached("k:1", "name", problem), Reached("k:2"), Reached("k:3", "login", login)]
+    first, second, third = broker_findings(reached)
+    assert (first.outcome, "advertised.listeners" in first.remedy) == ("FAIL", True)
+    assert second.outcome == "ok"
+    assert (third.outcome, third.remedy) == ("FAIL", "check the password")
 
 
 @pytest.mark.parametrize(("session_ms", "outcome"), [(5_999, "FAIL"), (6_000, "ok"), (60_000, "ok"), (60_001, "FAIL")])
