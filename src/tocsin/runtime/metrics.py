@@ -6,7 +6,8 @@ id; every label has a small, known set of values.
 
 import platform
 from collections import Counter as Count
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from prometheus_client import (
@@ -23,6 +24,7 @@ from prometheus_client.exposition import generate_latest
 import tocsin
 from tocsin.domain import events as ev
 from tocsin.domain.command import VERBS
+from tocsin.domain.ids import partition_word
 from tocsin.domain.lifecycle import UNFINISHED
 from tocsin.domain.severity import Severity
 
@@ -125,6 +127,8 @@ class Metrics:
         """Incident id -> severity of those that are open: the gauge is a fold, not a count of calls."""
         self._by_severity: Count[Severity] = Count()
         self._unacknowledged: set[str] = set()
+        self._partitions: set[int] = set()
+        """Whose incidents were followed when somebody last said so."""
         self.set("tocsin_build_info", 1, tocsin.__version__, platform.python_version())
         for severity in Severity:
             self.set("tocsin_incidents_open", 0, severity)
@@ -170,6 +174,27 @@ class Metrics:
         """An event that was committed before: moves gauges only."""
         if isinstance(event, ev.IncidentEvent):
             self._follow(event)
+
+    def only(self, partitions: Collection[int]) -> None:
+        """The incidents of these partitions are followed from now on; those of others are counted by others."""
+        if self._partitions == set(partitions):
+            return
+        self._partitions = set(partitions)
+        words = {partition_word(partition) for partition in partitions}
+        for incident in [one for one in self._open if one[4:6] not in words]:
+            self._by_severity[self._open.pop(incident)] -= 1
+            self._unacknowledged.discard(incident)
+        self.show_open()
+
+    def left(self, stage: str, topic: str, partition: int) -> None:
+        """This process reads this place no more: whoever does shows it."""
+        for name, labels in (
+            ("tocsin_consumer_lag_records", (stage, topic, str(partition))),
+            ("tocsin_oldest_unapplied_seconds", (stage, topic, str(partition))),
+            ("tocsin_position_age_seconds", (stage, str(partition))),
+        ):
+            with suppress(KeyError):
+                self._of[name].remove(*labels)
 
     def show_open(self) -> None:
         """Set the gauge of open incidents to what was folded."""

@@ -254,6 +254,8 @@ class Node:
             readers.append(("ingest", self._ingest.places()))
             if self._persist is not None:
                 readers.append((SINK, self._persist.places()))
+            self._watch.only({(stage, place) for stage, places in readers for place in places})
+            self.metrics.only({owner.partition for owner in self._core.owners})
             try:
                 for stage, places in readers:
                     self._watch.lagging(stage, await measure(self._world, stage, places))

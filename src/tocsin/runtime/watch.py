@@ -6,7 +6,7 @@ restarted. What is slow because the log is away is named by whoever waits for it
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from tocsin.domain.errors import TocsinError
@@ -85,6 +85,14 @@ class Watch:
             alone = f"not confirmed for {signs.heartbeat_age:.0f} s; others may have taken over, so nothing is sent"
             problems.tell(f"{group} membership", signs.heartbeat_age > signs.session, alone)
 
+    def only(self, places: Collection[tuple[str, Place]]) -> None:
+        """This process reads these (stage, place) from now on: what was known of others is forgotten, and shown no
+        more. A partition that comes back later begins anew."""
+        for stage, place in [known for known in self._stood if known not in places]:
+            del self._stood[stage, place]
+            self._world.problems.drop(f"{stage} {place[0]}/{place[1]}")
+            self._world.metrics.left(stage, *place)
+
     def lagging(self, stage: str, lags: Iterable[tuple[Place, int, int]]) -> None:
         """`stage` is at these (place, next offset, records not read).
 
@@ -92,14 +100,17 @@ class Watch:
             Stuck: it stands still, and nobody has said why.
         """
         now, problems = self._world.clock.monotonic(), self._world.problems
+        oldest: dict[int, float] = {}
         for place, offset, waiting in lags:
             known = self._stood.get((stage, place))
             if not waiting or known is None or known[0] != offset:
                 known = self._stood[stage, place] = (offset, now)
             age = now - known[1] if waiting else 0.0
-            self._world.metrics.set("tocsin_position_age_seconds", age, stage, str(place[1]))
+            oldest[place[1]] = max(age, oldest.get(place[1], 0.0))
             part = f"{stage} {place[0]}/{place[1]}"
             stands = f"has stood at {offset} for {age:.0f} s while {waiting} records wait"
             if age > STANDS_FOR_EVER and not problems.others(part):
                 raise Stuck(f"{part} {stands}")
             problems.tell(part, age > STANDS, stands)
+        for partition, age in oldest.items():
+            self._world.metrics.set("tocsin_position_age_seconds", age, stage, str(partition))

@@ -78,3 +78,24 @@ def test_nothing_to_read_is_no_standstill(desk: Desk) -> None:
     assert desk.lag(5, 0, after=10) == []
     assert desk.lag(5, 0, after=10_000) == []
     assert desk.lag(5, 1, after=10) == []
+
+
+def test_a_partition_that_others_read_is_no_longer_shown_and_begins_anew_when_it_comes_back(desk: Desk) -> None:
+    def shown() -> str:
+        return desk.world.metrics.exposition().decode()
+
+    desk.world.metrics.set("tocsin_consumer_lag_records", 7, "notify", "incidents.events.v1", "3")
+    desk.lag(5, 7, after=10)
+    assert desk.lag(5, 7, after=70) != []
+    assert 'tocsin_position_age_seconds{partition="3",stage="notify"} 70.0' in shown()
+    desk.watch.only({("notify", ("incidents.events.v1", 4))})
+    assert desk.world.problems.lines() == []
+    assert 'stage="notify"' not in shown()
+    assert desk.lag(5, 7, after=STANDS_FOR_EVER + 1) == []
+
+
+def test_the_age_of_a_partition_is_that_of_the_topic_that_stands_longest(desk: Desk) -> None:
+    for seconds in (10, 50):
+        desk.clock.advance(seconds)
+        desk.watch.lagging("notify", [(PLACE, 5, 7), (("escalations.events.v1", 3), 9, 0)])
+    assert b'tocsin_position_age_seconds{partition="3",stage="notify"} 50.0' in desk.world.metrics.exposition()
