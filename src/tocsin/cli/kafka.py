@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from tocsin.cli.connecting import connection_of
-from tocsin.runtime.broker import Unavailable
+from tocsin.runtime.broker import Broken, Unavailable
 from tocsin.runtime.clock import Clock
+from tocsin.runtime.kafka.admin import check
 from tocsin.runtime.kafka.broker import KafkaBroker
+from tocsin.runtime.kafka.connection import Connection
 from tocsin.runtime.kafka.member_name import MemberName
 from tocsin.runtime.kafka.members import Members
 from tocsin.runtime.share import Shared
@@ -36,6 +38,7 @@ async def join_cluster(settings: Settings, clock: Clock, stack: AsyncExitStack) 
     began = asyncio.get_running_loop().time()
     while True:
         try:
+            await _check_topics(settings, connection)
             broker = await KafkaBroker.open(connection, clock=clock, topics=topics)
             break
         except Unavailable as error:
@@ -52,3 +55,19 @@ async def join_cluster(settings: Settings, clock: Clock, stack: AsyncExitStack) 
     session = settings.kafka.session_timeout.total_seconds()
     members = Members(connection, broker, member=name, session=session)
     return broker, Shared(arrivals=members.arrivals, membership=members, lease=members.lease)
+
+
+async def _check_topics(settings: Settings, connection: Connection) -> None:
+    """Nothing is worked on while a topic is missing, has another number of partitions, or would lose records.
+
+    Raises:
+        Unavailable: the cluster cannot be asked now. Broken: every reason, each with the command that cures it.
+    """
+    problems = await check(
+        connection,
+        partitions=settings.partitions,
+        replication=settings.kafka.replication,
+        min_insync=settings.kafka.min_insync_replicas,
+    )
+    if problems:
+        raise Broken("\n".join(problems))
