@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
-from tocsin.cli import schema_files
+from tocsin.cli import main, schema_files
 from tocsin.domain import events as ev
 from tocsin.domain.command import Command
 from tocsin.ingest.formats import native
@@ -99,9 +100,43 @@ def test_a_native_alert_may_be_named_by_its_alertname() -> None:
     validator("alerts/alert.v1.json").validate({"labels": {"alertname": "Down"}})
 
 
+def test_the_promises_of_the_last_release_are_kept() -> None:
+    assert schema_files.breaches(SCHEMAS / "released.json") == [], "readers or writers out there would stop working"
+
+
+def test_a_release_is_refused_when_it_breaks_a_promise(tmp_path: Path) -> None:
+    file = tmp_path / "released.json"
+    run = CliRunner()
+
+    def schemas(*words: str) -> Result:
+        return run.invoke(main, ["schemas", *words])
+
+    assert schemas("release", str(file)).exit_code == 0
+    assert schemas("check", "--against", str(file)).exit_code == 0
+    assert schemas("check", "--against", str(SCHEMAS)).exit_code == 0
+    promised = json.loads(file.read_text())
+    promised["schemas"]["commands/command.v1.json"]["properties"]["colour"] = {"type": "string"}
+    file.write_text(json.dumps(promised))
+    for words in (("check", "--against", str(file)), ("release", str(file))):
+        done = schemas(*words)
+        assert (done.exit_code, done.stdout) == (1, "commands/command.v1.json: colour is gone\n")
+        assert "1 promises" in done.stderr
+    assert schemas("release", str(file), "--break").exit_code == 0
+    assert schemas("check", "--against", str(file)).exit_code == 0
+    (tmp_path / "empty").mkdir()
+    assert "holds no schemas" in schemas("check", "--against", str(tmp_path / "empty")).stderr
+
+
+def test_a_release_has_no_words_for_people_but_fields_of_that_name() -> None:
+    text = (SCHEMAS / "released.json").read_text()
+    fields = json.loads(text)["schemas"]["alerts/alert.v1.json"]["properties"]
+    assert fields["title"] == {"minLength": 1, "type": "string"}
+    assert "Needed unless" not in text
+
+
 def test_export_writes_only_differences_and_deletes_strays(tmp_path: Path) -> None:
     everything = schema_files.export(tmp_path)
-    assert [path.relative_to(tmp_path).as_posix() for path in everything] == list(schema.documents())
+    assert [path.relative_to(tmp_path).as_posix() for path in everything] == list(schema_files.current())
     assert schema_files.export(tmp_path) == []
 
     stray, changed = tmp_path / "events" / "incident.gone.v1.json", tmp_path / NAMES[0]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
+from tocsin.api import asyncapi
 from tocsin.api.answer import Failure, Json
 from tocsin.api.serving import Served
 from tocsin.runtime.broker import Broker
@@ -24,6 +25,12 @@ ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 WAIT_SECONDS_MAX: Final = 30.0
 
 router = APIRouter(tags=["log"])
+
+
+@router.get("/api/asyncapi.json", summary="The topics to publish to and to subscribe to, as an AsyncAPI document")
+def description() -> Response:
+    # In a thread: it is made from the source once, which takes some 0.1 s.
+    return Response(asyncapi.content(), media_type="application/json")
 
 
 @router.get("/api/v1/topics", summary="The topics with the offsets of their partitions")

@@ -28,6 +28,7 @@ LINKS: Final = (
     ("/api/v1/topics", "topics of the log"),
     ("/api/v1/rejected", "rejected records"),
     ("/api/docs", "operations of the API"),
+    ("/api/asyncapi.json", "description of the topics"),
     ("/docs", "handbook"),
     ("/metrics", "metrics"),
     ("/-/ready", "readiness"),

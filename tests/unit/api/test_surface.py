@@ -150,3 +150,10 @@ async def test_normalized_batches_are_exported_as_base64(rig: Any) -> None:
         for record in page["records"]:
             assert orjson.dumps(record)
             assert "value_base64" in record
+
+
+async def test_the_topics_are_described_for_publishers_and_subscribers(rig: Any) -> None:
+    answer = await rig.client.get("/api/asyncapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["asyncapi"] == "3.0.0"
+    assert set(answer.json()["channels"]) <= set(TOPICS)
