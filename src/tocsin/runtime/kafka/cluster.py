@@ -213,6 +213,8 @@ class Cluster:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     link = await create_conn(*address, **self._options)
+                    if self._options.get("sasl_mechanism") == "OAUTHBEARER":
+                        await _accepted(link)
             except (OSError, kafka.KafkaError, TimeoutError) as error:
                 raise Unsent(_text(address), error) from error
             try:
@@ -226,6 +228,26 @@ class Cluster:
     def _refuse_when_closed(self, address: Address) -> None:
         if self._closed:
             raise Unsent(_text(address), kafka.KafkaConnectionError("closed"))
+
+
+async def _accepted(link: AIOKafkaConnection) -> None:
+    """A refused token is told in a way that aiokafka passes over (RFC 7628 section 3.2.3): everything that is asked
+    afterwards comes back empty.
+
+    Raises:
+        SaslAuthenticationFailed: that has happened. The connection is closed.
+    """
+    try:
+        answer = await link.send(TopicsRequest([]))
+        if answer.brokers:
+            return
+    except (kafka.KafkaError, OSError):
+        pass
+    except BaseException:
+        link.close()
+        raise
+    link.close(reason=CloseReason.AUTH_FAILURE)
+    raise kafka.SaslAuthenticationFailed("the token was refused")
 
 
 def _text(address: Address) -> str:
