@@ -254,11 +254,12 @@ def _where(case: _Case, places: Mapping[str, str | None]) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """The first line of what the error says of itself, bounded."""
+    """The first line of what the error says of itself, bounded, without what a terminal would obey."""
     if isinstance(error, ssl.SSLCertVerificationError):
         text = error.verify_message
     elif isinstance(error, OSError):
         text = error.strerror or str(error)
     else:
         text = str(error.args[0]) if error.args and error.args[0] is not None else ""
-    return text.strip().split("\n", 1)[0][:WORDS_MAX].rstrip(".")
+    line = text.strip().split("\n", 1)[0][:WORDS_MAX].rstrip(".")
+    return "".join(letter for letter in line if letter.isprintable())

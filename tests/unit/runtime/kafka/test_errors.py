@@ -87,6 +87,10 @@ def test_a_long_text_is_cut_to_its_first_line() -> None:
     assert len(said) < 400
 
 
+def test_what_a_terminal_would_obey_is_left_out() -> None:
+    assert "(red [31m)" in explain(kafka.InvalidConfigurationError("red \x1b[31m"))
+
+
 def test_errors_that_wrap_each_other_in_a_circle_are_explained() -> None:
     first, second = kafka.NodeNotReadyError(), kafka.NodeNotReadyError()
     first.__cause__, second.__cause__ = second, first
