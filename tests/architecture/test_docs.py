@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import yaml
 from tocsin.cli import VERBS, main
 from tocsin.cli.demo import invitation
 from tocsin.domain.lifecycle import AFTER, Status
+from tocsin.ingest.intake import take
 from tocsin.settings import load
 from tocsin.topics import TOPICS
 
@@ -144,6 +146,23 @@ def test_the_files_that_pages_name_exist(page: Path) -> None:
 def test_the_json_in_the_readme_is_json() -> None:
     for block in blocks(README, "json"):
         json.loads(block)
+
+
+def test_the_examples_in_the_handbook_are_the_files_that_tests_run() -> None:
+    page = (CHECKOUT / "src/tocsin/docs/subscribing.md").read_text(encoding="utf-8")
+    files = [path for path in (CHECKOUT / "src/tocsin/docs/examples").iterdir() if path.is_file()]
+    assert len(files) >= 5
+    for path in files:
+        assert f"\n{path.read_text(encoding='utf-8')}```\n" in page, f"{path.name} differs from its copy in the page"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_alerts_that_pages_send_are_taken(page: Path) -> None:
+    for block in blocks(page, "sh"):
+        headers = dict(re.findall(r"-H '(ce-[a-z]+): ([^']*)'", block)).items()
+        for body in re.findall(r"(?:-d|echo) '\s*(\{.*?\})'", block, re.DOTALL):
+            taken = take(body.encode(), format=None, headers=headers, received_at=datetime.now(UTC), seed="s")
+            assert (taken.count, taken.errors) == (1, {}), body
 
 
 def test_a_wrong_command_in_a_page_would_be_found() -> None:
