@@ -13,6 +13,7 @@ from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark, Sighting
 from tocsin.domain.command import Command
 from tocsin.domain.events import Event, Tallied
+from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.topics import Topic
@@ -157,6 +158,9 @@ class Showing(Protocol[Shown]):
 
     def show(self, state: Shown, key: str) -> IncidentState | None:
         """What `key` looks like; None when it is not there any more."""
+
+    def headers(self, state: Shown) -> Iterable[IncidentHeader]:
+        """Of every incident, for the gauges."""
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import AlertStatus, RawMark, Sighting
 from tocsin.domain.command import Command
 from tocsin.domain.events import Event, Tallied
+from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.stage import Effect, Input, Want
@@ -97,3 +98,6 @@ class Correlate:
     def show(self, state: State, key: str) -> IncidentState | None:
         incident = state.incidents.get(key)
         return None if incident is None else state_of(incident)
+
+    def headers(self, state: State) -> Iterable[IncidentHeader]:
+        return (incident.header for incident in state.incidents.values())

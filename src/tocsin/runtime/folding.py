@@ -1,7 +1,7 @@
 """The state of a stage as its journal says it.
 
-In: one journal partition, from its beginning on. Out: the state, how far its sources were read, the latest `now`,
-and where the journal ends. It writes nothing and owns nothing: checks of a state do it too.
+In: one journal partition, from its beginning or from a checkpoint on. Out: the state, how far its sources were read, the
+latest `now`, and where the journal ends. It writes nothing and owns nothing: checks of a state do it too.
 """
 
 from dataclasses import dataclass, field
@@ -31,14 +31,14 @@ class Folded:
     """Where the journal ends."""
 
 
-async def fold(stage: Decider[Any], world: World) -> Folded:
-    """Fold the journal of `stage`.
+async def fold(stage: Decider[Any], world: World, start: Folded | None = None) -> Folded:
+    """Fold the journal of `stage`, from `start` on, which is changed, or from the beginning.
 
     Raises:
-        SourceLost: the journal has lost its beginning.
+        SourceLost: the journal has lost its beginning, and there is no `start` behind it.
     """
-    folded = Folded(stage.empty())
-    async for part in JournalReader(world).whole(stage.journal.name, stage.partition):
+    folded = start or Folded(stage.empty())
+    async for part in JournalReader(world).whole(stage.journal.name, stage.partition, folded.end):
         for record in part.records:
             replay(stage, world, folded, record)
         folded.end = part.next

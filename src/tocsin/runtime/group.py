@@ -84,11 +84,12 @@ class Group:
         for owner in self.owners:
             busy |= await owner.read(settle=False)
             busy |= await owner.tick()
+            await owner.upkeep.turn(owner, self.wake.set)
         return busy
 
     def idle_for(self) -> float:
         """Seconds that may pass until the next turn, without new input."""
-        return min(owner.idle_for() for owner in self.owners)
+        return min(min(owner.idle_for(), owner.upkeep.idle_for(owner)) for owner in self.owners)
 
     async def suspend(self) -> None:
         """Say everything that is still to be said and send nothing more, in order: what correlate has to say comes
@@ -99,6 +100,7 @@ class Group:
         """
         for owner in self.owners:
             await owner.release()
+            await owner.upkeep.settle(owner)
 
     async def untouched(self) -> bool:
         """Whether nobody has written to a journal of this partition since `suspend`: the states are still right."""
@@ -116,10 +118,18 @@ class Group:
     async def release(self) -> None:
         """Give the partition back."""
         await self.suspend()
+        await self.finish()
         self.drop()
+
+    async def finish(self) -> None:
+        """After `suspend`, when the process ends: leave short ways for the next start."""
+        for owner in self.owners:
+            await owner.upkeep.finish(owner)
 
     def drop(self) -> None:
         """The partition is not ours any more, or nothing is: nothing is sent or written from now on."""
         self._held = False
         for effects in self.effects:
             effects.drop()
+        for owner in self.owners:
+            owner.upkeep.drop()

@@ -71,17 +71,18 @@ class JournalReader:
             raise SourceLost("source_trimmed", f"{topic}/{partition} begins at {begin}, {offset} was to be read")
         return Slice([record for record in records if counts(record.headers, record.offset)], records[-1].offset + 1)
 
-    async def whole(self, topic: str, partition: int) -> AsyncIterator[Slice]:
-        """The whole journal, slice by slice, up to where it ends when it is read.
+    async def whole(self, topic: str, partition: int, start: int = 0) -> AsyncIterator[Slice]:
+        """The whole journal from `start` on, slice by slice, up to where it ends when it is read.
 
         Raises:
             SourceLost: it has lost its beginning.
         """
         broker, name = self._world.broker, f"{topic}/{partition}"
         begin = await self._world.patiently(f"read {name}", lambda: broker.begin(topic, partition))
-        if begin:
-            raise SourceLost("journal_trimmed", f"{name} begins at {begin} and there is no checkpoint before it")
-        offset = 0
+        if begin > start:
+            what = f"{name} begins at {begin} and there is no checkpoint that reaches so far"
+            raise SourceLost("journal_trimmed", what)
+        offset = start
         while (found := await self.read(topic, partition, offset)).next > offset:
             yield found
             offset = found.next

@@ -24,6 +24,7 @@ from prometheus_client.exposition import generate_latest
 import tocsin
 from tocsin.domain import events as ev
 from tocsin.domain.command import VERBS
+from tocsin.domain.header import IncidentHeader
 from tocsin.domain.ids import partition_word
 from tocsin.domain.lifecycle import UNFINISHED
 from tocsin.domain.severity import Severity
@@ -108,6 +109,21 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("gauge", "tocsin_problems", "Lines that /-/ready lists.", ()),
     Metric("gauge", "tocsin_clock_seconds", "What tocsin takes for now, in seconds since 1970.", ()),
     Metric("gauge", "tocsin_disk_free_bytes", "Room left for log and event log, where there is less.", ()),
+    Metric(
+        "gauge",
+        "tocsin_checkpoint_age_seconds",
+        "Since the state of the newest checkpoint.",
+        ("stage", "partition"),
+    ),
+    Metric("gauge", "tocsin_checkpoint_bytes", "Size of the newest checkpoint.", ("stage", "partition")),
+    Metric("gauge", "tocsin_checkpoint_seconds", "How long writing it took, beside the work.", ("stage", "partition")),
+    Metric(
+        "counter",
+        "tocsin_checkpoints_passed_over_total",
+        "Checkpoints that a load found unfit, by reason.",
+        ("stage", "reason"),
+    ),
+    Metric("gauge", "tocsin_shown_waiting", "Incidents whose newest state is not public yet.", ("partition",)),
     Metric("gauge", "tocsin_build_info", "Always 1.", ("version", "python")),
 )
 
@@ -174,6 +190,18 @@ class Metrics:
         """An event that was committed before: moves gauges only."""
         if isinstance(event, ev.IncidentEvent):
             self._follow(event)
+
+    def stand(self, headers: Iterable[IncidentHeader]) -> None:
+        """Incidents as a checkpoint has them; moves gauges only."""
+        for header in headers:
+            before = self._open.pop(header.id, None)
+            if before is not None:
+                self._by_severity[before] -= 1
+            if header.status in UNFINISHED:
+                self._open[header.id] = header.severity
+                self._by_severity[header.severity] += 1
+                if header.acknowledged_at is None:
+                    self._unacknowledged.add(header.id)
 
     def only(self, partitions: Collection[int]) -> None:
         """The incidents of these partitions are followed from now on; those of others are counted by others."""

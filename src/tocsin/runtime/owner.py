@@ -29,11 +29,12 @@ from tocsin.runtime.folding import fold
 from tocsin.runtime.gate import Gate
 from tocsin.runtime.journal import Journal
 from tocsin.runtime.pending import Pending, item_of
-from tocsin.runtime.positions import Positions, check_source
-from tocsin.runtime.rejects import append_shared, reject_record
-from tocsin.runtime.routing import partition_of
+from tocsin.runtime.positions import Positions
+from tocsin.runtime.rejects import reject_record
+from tocsin.runtime.routing import forwarded
 from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
 from tocsin.runtime.rules import SettingsFeed
+from tocsin.runtime.upkeep import Upkeep
 from tocsin.runtime.world import SourceLost, World
 from tocsin.stage import Counter, Decider, Fact, Input, Room
 from tocsin.topics import COMMANDS, NORMALIZED, Kind, Topic
@@ -41,7 +42,7 @@ from tocsin.wire.command import decode_command
 from tocsin.wire.events import counts, decode, encode, source_of
 from tocsin.wire.normalized import Batch, read_batch
 from tocsin.wire.position import encode_position
-from tocsin.wire.record import Draft, Record
+from tocsin.wire.record import Record
 
 __all__ = ["Owner", "StageBug"]
 
@@ -81,12 +82,13 @@ class Owner:
         self.positions = Positions()
         self.journal: Journal | None = None
         self.effects = effects
+        self.upkeep = Upkeep(stage, world)
         self.world = world
         self._feed = feed
         self._rules, self._rules_place = feed.rules, feed.place
         self._partitions = partitions
-        self._latest: Instant = EPOCH
-        self._pending = Pending(source_of(world.instance, stage.journal.name, self.partition))
+        self.latest: Instant = EPOCH
+        self.pending = Pending(source_of(world.instance, stage.journal.name, self.partition))
         self._idle_since: float | None = None
         """When something first waited for the next commit."""
         # Stable: commands first, else in the order of the stage.
@@ -116,8 +118,8 @@ class Owner:
         return await self.world.patiently(f"read {topic}/{self.partition}", lambda: broker.end(topic, self.partition))
 
     def _now(self) -> Instant:
-        self._latest = max(self._latest, self.world.now())
-        return self._latest
+        self.latest = max(self.latest, self.world.now())
+        return self.latest
 
     # ---- load --------------------------------------------------------------------------------------------------------
 
@@ -128,15 +130,13 @@ class Owner:
             Lost: somebody else wrote between the fold and the claim.
             SourceLost: a source, or the journal itself, is not what it was.
         """
-        folded = await fold(self.stage, self.world)
-        self.state, self.positions, self._latest = folded.state, folded.positions, folded.latest
-        for topic in self.stage.reads:
-            source = f"{topic.name}/{self.partition}"
-            place = self.positions.next(source), self.positions.fingerprint(source)
-            await check_source(self.world, topic.name, self.partition, *place)
+        folded = await fold(self.stage, self.world, await self.upkeep.restored())
+        self.state, self.positions, self.latest = folded.state, folded.positions, folded.latest
+        await self.positions.check(self.world, self.stage.reads, self.partition)
         self.journal = Journal(self.world, self.stage.journal.name, self.partition, folded.end)
         # Evolved like every record of the journal: whoever folds it later sees the claim, too.
         self.stage.evolve(self.state, await self.journal.claim(self._now()))
+        await self.upkeep.loaded(self.state, folded.end)
         if self.effects:
             self.effects.resume(self.stage.effects(self.state))
 
@@ -158,7 +158,8 @@ class Owner:
         self._adopt_rules()
         busy = False
         for topic in self._order:
-            if records := await self._arrived(topic):
+            at = self.next(topic.name)
+            if records := await self.world.arrived(self.stage.name, topic.name, self.partition, at):
                 busy = True
                 await self._take(topic, records)
         if settle:
@@ -170,9 +171,6 @@ class Owner:
         self._adopt_rules()
         await self._take(topic, records)
         await self._settle()
-
-    async def _arrived(self, topic: Topic) -> Sequence[Record]:
-        return await self.world.arrived(self.stage.name, topic.name, self.partition, self.next(topic.name))
 
     async def _slice(self, topic: Topic) -> Sequence[Record]:
         return await self.world.read(topic.name, self.partition, self.next(topic.name))
@@ -245,11 +243,7 @@ class Owner:
         except Reject as error:
             await self._reject(COMMANDS, record, error)
             return 0
-        home = partition_of(command, self._partitions)
-        if home is not None and home != self.partition:
-            # Unchanged, to the owner of the incident; a repeat has the same command id and so the same answer.
-            forwarded = Draft(record.key, record.value, record.headers)
-            await append_shared(self.world, COMMANDS.name, home, [forwarded])
+        if await forwarded(self.world, command, record, self.partition, self._partitions):
             return 0
         await self._apply(command)
         return 1
@@ -282,41 +276,42 @@ class Owner:
     async def _keep(self, events: Sequence[Event], given: str) -> None:
         """Keep evolved events for the next commit: all of them join the same."""
         items = [item_of(event) for event in events]
-        if not self._pending.fits(items, self.positions.size):
-            if self._pending:
+        if not self.pending.fits(items, self.positions.size):
+            if self.pending:
                 await self._commit()
-            if not self._pending.fits(items, self.positions.size):
-                what = f"{given} brought about {self._pending.cost(items)} bytes of events"
+            if not self.pending.fits(items, self.positions.size):
+                what = f"{given} brought about {self.pending.cost(items)} bytes of events"
                 raise StageBug(f"{self.name}: {what}; one commit holds at most {BATCH_BYTES_MAX}")
-        self._pending.add(items)
+        self.pending.add(items)
 
     def _adopt_rules(self) -> None:
         """New rules apply between commits only: a commit's position names the rules that its events were decided
         by."""
-        if not self._pending:
+        if not self.pending:
             self._rules, self._rules_place = self._feed.rules, self._feed.place
 
     async def _settle(self) -> None:
         """Commit what does not wait for company; then start the effects that the journal now knows."""
-        if self._pending.events:
+        if self.pending.events:
             await self._commit()
-        if self.effects and not self._pending:
+        if self.effects and not self.pending:
             self.effects.start()
 
     async def _commit(self) -> None:
         assert self.journal is not None, "load first"
         self.positions.set(SETTINGS_SOURCE, self._rules_place)
-        records = self._pending.records()
+        records = self.pending.records()
         if not records:
             positioned = Positioned(recorded_at=self._now(), rules_version=self._rules.version)
             self.stage.evolve(self.state, positioned)
             records = [encode(positioned)]
         position = self.positions.changes() if self.positions.changed else None
-        await self.journal.commit(records, encode_position(position) if position else b"")
+        first = await self.journal.commit(records, encode_position(position) if position else b"")
         self.positions.settled()
-        self._pending.clear()
+        self.pending.clear()
         self._idle_since = None
         self.world.metrics.committed(record.event for record in records)
+        self.upkeep.committed(self.state, [record.event for record in records], first)
         self._adopt_rules()
 
     # ---- time --------------------------------------------------------------------------------------------------------
@@ -375,7 +370,7 @@ class Owner:
         if self._idle_since is None:
             return inf
         waited = self.world.clock.monotonic() - self._idle_since
-        if self._pending:
+        if self.pending:
             return TALLY_EVERY - waited
         return POSITION_EVERY - waited if self.positions.changed else inf
 
@@ -396,5 +391,9 @@ class Owner:
             await self.effects.stop()
             for result in self.effects.results():
                 await self._apply(result)
-        if self._pending or self.positions.changed:
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Commit whatever is left, the position included."""
+        if self.pending or self.positions.changed:
             await self._commit()

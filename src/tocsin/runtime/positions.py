@@ -5,10 +5,12 @@ since the last commit, for the next header; and the check that a source still co
 (PROTOCOL §3). Nothing moves here before the input it stands for has been decided.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from tocsin.domain.alert import RawMark
 from tocsin.runtime.world import SourceLost, World
+from tocsin.topics import Topic
 from tocsin.wire.position import Position, record_fingerprint
 from tocsin.wire.record import Record
 
@@ -90,6 +92,17 @@ class Positions:
             sources={source: self._sources[source] for source in sorted(self._changed)},
             raw={source: self._raw[source] for source in sorted(self._changed_raw)},
         )
+
+    async def check(self, world: World, topics: Sequence[Topic], partition: int) -> None:
+        """Check that each source still continues where its reader stopped; raises like `check_source`."""
+        for topic in topics:
+            source = f"{topic.name}/{partition}"
+            await check_source(world, topic.name, partition, self.next(source), self.fingerprint(source))
+
+    def everything(self) -> Position:
+        """Every entry, for a checkpoint. Call only when nothing has changed since the last commit."""
+        assert not self.changed, "a checkpoint stands on committed positions"
+        return Position(sources=dict(self._sources), raw=dict(self._raw))
 
     def settled(self) -> None:
         """The commit that carried `changes` counts."""

@@ -2,8 +2,12 @@
 
 from tocsin.domain.command import Command
 from tocsin.domain.ids import partition_in
+from tocsin.runtime.rejects import append_shared
+from tocsin.runtime.world import World
+from tocsin.topics import COMMANDS
+from tocsin.wire.record import Draft, Record
 
-__all__ = ["partition_of"]
+__all__ = ["forwarded", "partition_of"]
 
 NUMBER_PREFIX = "INC-"
 
@@ -26,3 +30,13 @@ def partition_of(command: Command, partitions: int) -> int | None:
     except ValueError:
         return None
     return partition if partition < partitions else None
+
+
+async def forwarded(world: World, command: Command, record: Record, partition: int, partitions: int) -> bool:
+    """Whether `command`, read as `record` in `partition`, belongs to another owner and was passed on to it: unchanged,
+    so that a repeat has the same command id and gets the same answer."""
+    home = partition_of(command, partitions)
+    if home is None or home == partition:
+        return False
+    await append_shared(world, COMMANDS.name, home, [Draft(record.key, record.value, record.headers)])
+    return True

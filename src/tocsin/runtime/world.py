@@ -18,6 +18,7 @@ from tocsin.runtime.broker import Broker, Record, Unavailable
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.lease import Forever, Lease
 from tocsin.runtime.metrics import Metrics
+from tocsin.runtime.pace import Pace
 
 __all__ = ["Pause", "Problems", "SourceLost", "World"]
 
@@ -96,6 +97,9 @@ class World:
     pause: Pause
     problems: Problems = field(default_factory=Problems)
     lease: Lease = field(default_factory=Forever)
+    pace: Pace = field(default_factory=Pace)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One checkpoint at a time in a process: several would take the time of the work."""
 
     def now(self) -> Instant:
         return self.clock.now()

@@ -17,7 +17,8 @@ from tocsin.domain.severity import Severity
 from tocsin.wire.events import CLAIM, CONTENT_TYPE, SEQUENCE, SPECVERSION
 from tocsin.wire.record import Draft, Headers
 
-TYPE: Final = "tocsin.incident.state.v1"
+TYPE: Final = "tocsin.state.incident.v1"
+"""Not `tocsin.incident.…`: those are events, and a reader that filters by that prefix wants nothing else."""
 AS_OF: Final = "tocsin_as_of"
 """20 digits: the record is the fold of the journal below this offset."""
 SHOWN: Final = "tocsin_shown"
