@@ -96,7 +96,9 @@ def _webhook(alerts: list[dict[str, Any]]) -> bytes:
         "receiver": "tocsin",
         "status": "firing",
         "alerts": alerts,
-        "groupLabels": {"alertname": "HighRequestLatency", "service": alerts[0]["labels"]["service"]},
+        "groupLabels": {name: alerts[0]["labels"][name] for name in ("alertname", "service")}
+        if len(alerts) == 1
+        else {},
         "externalURL": "https://alertmanager.example.com",
         "version": "4",
         "truncatedAlerts": 0,

@@ -67,8 +67,8 @@ def bodies(draw: st.DrawFn) -> bytes:
 class PlainRecall(Recall):
     """One that remembers nothing, so that every record is read by the plain path."""
 
-    def read(self, record: RawRecord, name: str) -> None:
-        return None
+    def read(self, record: RawRecord, name: str) -> tuple[str, None]:
+        return "", None
 
 
 def plainly(records: list[RawRecord], rules: Rules) -> Mapped:
@@ -132,6 +132,6 @@ def test_a_repeat_is_packed_once() -> None:
     pushed = [[api_v2_alert(endsAt=f"2026-11-21T10:0{minute}:00Z")] for minute in (1, 9)]
     for earlier, later in ((webhook(), webhook()), pushed):
         first, second = recall.read(raw(earlier), ""), recall.read(raw(later), "")
-        assert first is not None
-        assert second is not None
+        assert first[1]
+        assert second[1]
         assert second[1][0].known.packed is first[1][0].known.packed

@@ -5,7 +5,7 @@ ids of incidents, alerts and deliveries carry the partition in their first two c
 owner.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import Final
 
@@ -14,8 +14,22 @@ PARTITIONS_MAX: Final = 1024
 """Two base32 characters."""
 
 
+_SHORT: Final = 128
+_PREFIXES: Final = [chr(length) for length in range(_SHORT)]
+"""Length prefixes without their three leading zeros, for parts of few characters of ASCII."""
+
+
 def _hash(parts: Iterable[str], size: int) -> bytes:
     """BLAKE2b over length-prefixed parts, so that ("ab", "c") and ("a", "bc") differ."""
+    parts = list(parts)
+    try:
+        # Nearly all parts are like this, and every alert has five hashes: joined as one text, 20 parts take 1.8 us
+        # instead of the 3.3 us of encoding each.
+        text = "".join([f"\0\0\0{_PREFIXES[len(part)]}{part}" for part in parts])
+        if text.isascii():
+            return blake2b(text.encode(), digest_size=size).digest()
+    except IndexError:
+        pass  # a long one
     pieces: list[bytes] = []
     for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")
@@ -29,15 +43,24 @@ _PAIRS: Final = [first + second for first in BASE32 for second in BASE32]
 
 def short_hash(*parts: str) -> str:
     """20 characters of lower-case base32 over `parts`: 96 bits, and four of padding as RFC 4648 has them."""
-    bits = int.from_bytes(_hash(parts, 12), "big") << 4
-    return "".join([_PAIRS[bits >> shift & 1023] for shift in range(90, -1, -10)])
+    digest = _hash(parts, 12)
+    # Two halves of 60 bits, the second beginning within the first: Python's integers are quick up to there.
+    high, low, pairs = int.from_bytes(digest[:8], "big"), int.from_bytes(digest[5:], "big"), _PAIRS
+    return (
+        f"{pairs[high >> 54]}{pairs[high >> 44 & 1023]}{pairs[high >> 34 & 1023]}{pairs[high >> 24 & 1023]}"
+        f"{pairs[high >> 14 & 1023]}{pairs[high >> 4 & 1023]}{pairs[low >> 26 & 1023]}{pairs[low >> 16 & 1023]}"
+        f"{pairs[low >> 6 & 1023]}{pairs[low << 4 & 1023]}"
+    )
 
 
-def fingerprint(labels: Mapping[str, str], ignored: Iterable[str] = ()) -> str:
+def fingerprint(labels: Mapping[str, str], ignored: Collection[str] = ()) -> str:
     """Hex BLAKE2b-128 of the identifying labels: those with a value whose name is not in `ignored`."""
-    skip = frozenset(ignored)
-    pairs = sorted((name, value) for name, value in labels.items() if value and name not in skip)
-    return _hash((text for pair in pairs for text in pair), 16).hex()
+    parts: list[str] = []
+    for name in sorted(labels):
+        value = labels[name]
+        if value and name not in ignored:
+            parts += (name, value)
+    return _hash(parts, 16).hex()
 
 
 def partition_of_key(key: str, partitions: int) -> int:

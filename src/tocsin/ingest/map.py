@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 
 from tocsin.domain.errors import Reject
-from tocsin.domain.instant import to_ms
+from tocsin.domain.instant import EPOCH, to_ms
 from tocsin.domain.rules import IngestRules, Rules
 from tocsin.ingest import document as documents
 from tocsin.ingest.binding import enveloped
@@ -31,6 +31,9 @@ ITEM_REJECTS_MAX: Final = 100
 """Wrong items of one record that are rejected one by one; each repeats the envelope. The rest is one reject."""
 MESSAGE_MAX: Final = 300
 """Characters of a reject's message."""
+
+
+_NAMES: Final[dict[bytes | None, str]] = {name.encode(): name for name in BY_NAME}
 
 
 class Ingest:
@@ -65,15 +68,16 @@ class _Mapping:
         self._packers: dict[tuple[str, int, str], dict[int, Packer]] = {}
         self._rejected: list[Rejected] = []
         self._received: dict[str, int] = {}
+        self._received_at, self._received_ms = EPOCH, 0
         self._said: dict[Statement, Known] = {}
         """What the plain path has read: a statement that is made again is packed once."""
 
     def add(self, record: RawRecord) -> None:
-        name = (header(record.headers, FORMAT_HEADER) or b"").decode("ascii", "replace")
-        read = self._recall.read(record, name if name in BY_NAME else "")
-        if read is not None:
-            self._received[read[0]] = self._received.get(read[0], 0) + len(read[1])
-            self._put(record, read[1])
+        name = _NAMES.get(header(record.headers, FORMAT_HEADER), "")
+        found, made = self._recall.read(record, name)
+        if made is not None:
+            self._received[found] = self._received.get(found, 0) + len(made)
+            self._put(record, made)
             return
         rows: list[Made] = []
         rejected: list[Rejected] = []
@@ -96,7 +100,10 @@ class _Mapping:
         packers = self._packers.get(source)
         if packers is None:
             packers = self._packers[source] = {}
-        offset, received_ms = record.offset, to_ms(record.received_at)
+        offset = record.offset
+        if record.received_at != self._received_at:  # records that a log took together have one time
+            self._received_at, self._received_ms = record.received_at, to_ms(record.received_at)
+        received_ms = self._received_ms
         for index, known, expires_at in rows:
             for partition in known.partitions:
                 packer = packers.get(partition)

@@ -5,7 +5,7 @@ on no order of labels and is taken before anything is cut. The partition key is 
 (PROTOCOL §4): changing what `partition_key` returns is a migration.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from tocsin.domain import ids
@@ -61,7 +61,7 @@ def source_key(alert: ReadAlert) -> str:
 
 def group_key(labels: dict[str, str]) -> str:
     """What the raw topic is partitioned by when the source groups: its group labels, in any order."""
-    return _rendered("group", (text for pair in sorted(labels.items()) for text in pair))
+    return _rendered("group", [text for pair in sorted(labels.items()) for text in pair])
 
 
 def statement(alert: ReadAlert, rules: IngestRules, fingerprint: str = "") -> Statement:
@@ -99,6 +99,9 @@ def _value(alert: ReadAlert, name: str) -> str:
     return body.labels.get(name, "")
 
 
-def _rendered(word: str, parts: Iterable[str]) -> str:
+def _rendered(word: str, parts: Sequence[str]) -> str:
     """`word:part/part`, readable, and different for different parts: a slash within a part is escaped."""
-    return limits.bounded(f"{word}:{'/'.join(map(ids.escaped, parts))}", KEY_MAX)
+    text = "/".join(parts)
+    if "%" in text or text.count("/") >= len(parts):
+        text = "/".join(map(ids.escaped, parts))
+    return limits.bounded(f"{word}:{text}", KEY_MAX)

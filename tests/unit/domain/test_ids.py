@@ -1,6 +1,7 @@
 """Ids: hashes of their causes in base32 as RFC 4648 has it; the partition is in them."""
 
 from base64 import b32encode
+from hashlib import blake2b
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,19 @@ from tocsin.domain import ids
 def test_a_short_hash_is_rfc_4648_base32_of_96_bits(parts: list[str]) -> None:
     raw = ids._hash(parts, 12)
     assert ids.short_hash(*parts) == b32encode(raw).decode().rstrip("=").lower()
+
+
+@given(st.lists(st.text() | st.text("ab\x00\x7f", min_size=120, max_size=140), max_size=4))
+def test_a_hash_is_blake2b_over_parts_with_their_lengths(parts: list[str]) -> None:
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    plain = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+    assert ids._hash(parts, 16) == blake2b(plain, digest_size=16).digest()
+
+
+def test_ids_stay_what_they_were() -> None:
+    """They are in logs that exist."""
+    assert ids.fingerprint({"alertname": "A", "service": "shop"}) == "d19fc468f6152b7e08c82604ddfc914b"
+    assert ids.incident_id(3, "alerts.raw.v1/0/1/0") == "inc_adtli6s4x2x67jz3xzw74a"
 
 
 def test_parts_do_not_run_into_each_other() -> None:
