@@ -127,6 +127,18 @@ def test_bytes_that_parsers_disagree_on(place: str, value: bytes) -> None:
         assert told(ingest.map([raw(body)], Rules())) == told(plainly([raw(body)], Rules()))
 
 
+@pytest.mark.parametrize("format", [None, "alertmanager", "prometheus"])
+@pytest.mark.parametrize("body", [webhook(), [api_v2_alert()]])
+def test_an_event_in_binary_mode(body: Any, format: str | None) -> None:
+    attributes = {"ce_id": "1", "CE_Source": "/x", "ce_specversion": "1.0", "ce_type": "alert"}
+    headers = tuple((name, value.encode()) for name, value in attributes.items())
+    record = raw(body, 1, format)
+    record = msgspec.structs.replace(record, headers=(*record.headers, *headers))
+    ingest = Ingest(4)
+    for _ in range(2):
+        assert told(ingest.map([record], Rules())) == told(plainly([record], Rules()))
+
+
 def test_a_repeat_is_packed_once() -> None:
     recall = Recall(1, IngestRules())
     pushed = [[api_v2_alert(endsAt=f"2026-11-21T10:0{minute}:00Z")] for minute in (1, 9)]

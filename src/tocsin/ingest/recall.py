@@ -24,12 +24,14 @@ from tocsin.domain.ids import partition_of_key
 from tocsin.domain.instant import EPOCH, Instant
 from tocsin.domain.rules import IngestRules
 from tocsin.ingest import document as documents
+from tocsin.ingest.binding import KAFKA_PREFIX
 from tocsin.ingest.formats import alertmanager, labelled, prometheus
 from tocsin.ingest.memory import Memory
 from tocsin.ingest.normalise import expiry, statement
 from tocsin.ingest.reading import Context, ReadAlert, instant_of
 from tocsin.stage import RawRecord
 from tocsin.wire.normalized import Packed, Statement
+from tocsin.wire.record import Headers
 
 RECORD_BYTES_MAX: Final = 1024 * 1024
 """Larger records are rare, and a wrong item in one would mean to read all of it twice."""
@@ -131,7 +133,7 @@ class Recall:
     def read(self, record: RawRecord, name: str) -> tuple[str, list[Made] | None]:
         """Format and rows of `record`; no rows when the plain path has to read it. `name`: what its header says."""
         value = record.value
-        if len(value) > RECORD_BYTES_MAX:
+        if len(value) > RECORD_BYTES_MAX or not (name or _is_bare(record.headers)):
             return "", None
         begin = value[:1]
         try:
@@ -237,6 +239,11 @@ class Recall:
         links = sum(len(url) for url in read.body.links.values()) if read.body else 0
         self._known.put(key, known, known.packed.size + len(labels) + size + links)
         return known
+
+
+def _is_bare(headers: Headers) -> bool:
+    """Whether no header makes the value a part of something else (a CloudEvent in binary mode)."""
+    return not headers or not any(name[:3].lower() == KAFKA_PREFIX for name, _ in headers)
 
 
 def _check_text(value: bytes) -> None:
