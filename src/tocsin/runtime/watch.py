@@ -42,6 +42,8 @@ class Signs(NamedTuple):
     """Seconds since the group confirmed this member."""
     session: float
     """Seconds without a heartbeat after which others take over."""
+    trouble: str = ""
+    """Why the log refuses to deliver, and what to do; empty when it does not."""
 
 
 class Watch:
@@ -78,6 +80,7 @@ class Watch:
         for group, signs in self._signs().items():
             metrics.set("tocsin_fetch_age_seconds", signs.fetch_age, group)
             metrics.set("tocsin_heartbeat_age_seconds", signs.heartbeat_age, group)
+            problems.tell(f"{group} refused", bool(signs.trouble), signs.trouble)
             silent = f"nothing heard from the log for {signs.fetch_age:.0f} s"
             if signs.fetch_age > SILENT_FOR_EVER:
                 raise Stuck(f"{group}: {silent}; the delivery is dead")

@@ -60,6 +60,8 @@ class Inbox:
         self._shelves: dict[Place, _Shelf] = {}
         self._readers: dict[Place, Sequence[str]] = {}
         """Of everything that is held; a shelf is put up when it is known from where on records are wanted."""
+        self._skipping: dict[Place, int | None] = {}
+        """What cannot be delivered is read from the log by whoever pulls; then the offset where delivery goes on."""
         self._waiting: dict[Place, set[asyncio.Future[None]]] = {}
 
     # ---- what the group's member does --------------------------------------------------------------------------------
@@ -76,6 +78,7 @@ class Inbox:
         """Forget everything, and take nothing until `open`."""
         self._shelves.clear()
         self._readers.clear()
+        self._skipping.clear()
         for place in list(self._waiting):
             self._wake(place)
 
@@ -103,7 +106,21 @@ class Inbox:
     def takes(self, topic: str, partition: int) -> bool:
         """Whether records of this partition are wanted now: it is worked on, and not full."""
         shelf = self._shelves.get((topic, partition))
-        return shelf is not None and shelf.sizes < SHELF_BYTES_MAX
+        return shelf is not None and shelf.sizes < SHELF_BYTES_MAX and (topic, partition) not in self._skipping
+
+    def unreadable(self, places: Iterable[Place]) -> None:
+        """What comes next in one of `places` cannot be delivered: it is read from the log."""
+        for place in places:
+            if place in self._shelves:
+                self._skipping[place] = None
+                self._wake(place)
+
+    def skipped(self) -> dict[Place, int]:
+        """Where delivery goes on, of places whose readers have read what could not be delivered; each told once."""
+        told = {place: offset for place, offset in self._skipping.items() if offset is not None}
+        for place in told:
+            del self._skipping[place]
+        return told
 
     def _wake(self, place: Place) -> None:
         for future in self._waiting.pop(place, ()):
@@ -125,7 +142,12 @@ class Inbox:
         shelf.forget_passed()
         records = shelf.records
         if not records or records[-1].offset < offset:
-            return ()
+            if (topic, partition) not in self._skipping:
+                return ()
+            read = await self._broker.read(topic, partition, offset, records_max=records_max, bytes_max=bytes_max)
+            if (topic, partition) in self._skipping:
+                self._skipping[topic, partition] = read[-1].offset + 1 if read else offset
+            return read
         start = bisect_left(records, offset, key=_offset)
         if records[start].offset != offset:
             # The group delivered from further on: what is missing is read from the log, if it exists.
@@ -136,7 +158,7 @@ class Inbox:
         """Return as soon as something from one of the given offsets on is here."""
         for place, offset in beyond.items():
             shelf = self._shelves.get(place)
-            if shelf is not None and shelf.following > offset:
+            if shelf is not None and (shelf.following > offset or self._skipping.get(place, 0) is None):
                 return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         for place in beyond:

@@ -7,8 +7,9 @@ is delivered before the share has been loaded; what ends delivery ends the proce
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import faust
@@ -35,6 +36,8 @@ TEND_EVERY: Final = 3.0
 SUSPEND_SHARE: Final = 0.6
 """Of the session's seconds: a member that takes longer to let go is thrown out of the group."""
 STOP_GRACE: Final = 3.0
+TROUBLE_COUNTS: Final = 5.0
+"""Seconds that a refusal is shown; as long as it stands it comes again every second or two."""
 MOVED_ON: Final = (
     kafka.CommitFailedError,
     kafka.IllegalGenerationError,
@@ -64,6 +67,10 @@ class Member:
         self._loading: asyncio.Task[None] | None = None
         self._failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
+        self._loop = asyncio.get_running_loop()
+        self._trouble, self._troubled_at = "", float("-inf")
+        self._scratch = TemporaryDirectory(prefix="tocsin-")
+        """Faust makes a directory, which nothing is ever put into; by default where the process was started."""
         self._app = self._new_app()
 
     def _new_app(self) -> Any:
@@ -78,6 +85,7 @@ class Member:
             topic_disable_leader=True,
             stream_wait_empty=False,
             store="memory://",
+            datadir=self._scratch.name,
             broker_session_timeout=self.session.seconds,
             broker_request_timeout=max(2 * self.session.seconds, 30.0),
         )
@@ -126,7 +134,8 @@ class Member:
         fetching = self.share.taken.is_set()
         now = asyncio.get_running_loop().time()
         age = now - max(self.fetched_at, self._taken_at) if fetching else 0.0
-        return Signs(age, min(self.lease.age(), now - self._began), self.session.seconds)
+        trouble = self._trouble if now - self._troubled_at < TROUBLE_COUNTS else ""
+        return Signs(age, min(self.lease.age(), now - self._began), self.session.seconds, trouble)
 
     async def failed(self) -> BaseException:
         """Wait for what ended delivery for good."""
@@ -150,6 +159,7 @@ class Member:
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_GRACE):
                 await self._app.stop()
+        self._scratch.cleanup()
 
     # ---- the group ---------------------------------------------------------------------------------------------------
 
@@ -194,6 +204,22 @@ class Member:
     def unwanted(self, assigned: set[TP]) -> set[TP]:
         """See `Wants.unwanted`."""
         return {tp for tp in assigned if not self._inbox.takes(self._names[tp.topic], tp.partition)}
+
+    def unreadable(self, places: Iterable[TP]) -> None:
+        """See `Wants.unreadable`."""
+        named = [(self._names[tp.topic], tp.partition) for tp in places if tp.topic in self._names]
+        self._loop.call_soon_threadsafe(self._inbox.unreadable, named)
+
+    def skipped(self) -> Mapping[TP, int]:
+        """See `Wants.skipped`."""
+        connection = self.session.connection
+        return {TP(connection.topic(t), p): offset for (t, p), offset in self._inbox.skipped().items()}
+
+    def troubled(self, error: BaseException) -> None:
+        """See `Wants.troubled`."""
+        topic = str(error.args[0]) if isinstance(error, kafka.TopicAuthorizationFailedError) and error.args else None
+        self._trouble = explain(error, topic=topic, group=self.session.connection.group(self._group))
+        self._troubled_at = asyncio.get_running_loop().time()
 
     def beat(self, sent_at: float) -> None:
         """See `Wants.beat`."""

@@ -9,12 +9,14 @@ Everything private of faust, mode and aiokafka that is touched stands in `privat
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import faust
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import errors as kafka
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -31,6 +33,19 @@ POLL_NEVER_MS: Final = 24 * 3600 * 1000
 looks for those that hang."""
 FETCH_WAIT_MS: Final = 500
 RECORDS_MAX: Final = 4000
+UNREADABLE: Final = (UnicodeDecodeError, kafka.CorruptRecordException, kafka.UnsupportedCodecError)
+"""A header name that is no UTF-8, a wrong checksum, a codec without its library. The first is somebody's malice and
+must not stop a partition; the others are named by who reads the log."""
+PASSING: Final = (
+    kafka.TopicAuthorizationFailedError,
+    kafka.GroupAuthorizationFailedError,
+    kafka.UnknownTopicOrPartitionError,
+)
+"""A right that was taken can be given back, a topic that is not known may be made, while everything else goes on."""
+PASSING_SECONDS: Final = 1.0
+"""Between two attempts."""
+
+log: Final = logging.getLogger("tocsin.kafka")
 
 
 class Session:
@@ -89,6 +104,15 @@ class Wants(Protocol):
     def starts(self, assigned: set[TP]) -> Mapping[TP, int]:
         """Where the owners read; nothing for a partition that is not worked on."""
 
+    def unreadable(self, places: Iterable[TP]) -> None:
+        """What comes next of one of these cannot be delivered. From the consumer's thread."""
+
+    def skipped(self) -> Mapping[TP, int]:
+        """Where delivery goes on of those whose readers have read from the log; told once."""
+
+    def troubled(self, error: BaseException) -> None:
+        """Delivery is refused for a reason that may pass."""
+
     def fail(self, error: BaseException) -> None:
         """Delivery has ended for good."""
 
@@ -113,6 +137,19 @@ class _Thread(driver.AIOKafkaConsumerThread):
             return answered
 
         coordinator._do_heartbeat = noticed
+
+    async def _fetch_records(self, consumer: Any, *given: Any, **more: Any) -> Any:
+        """As Faust's; a batch that aiokafka cannot take apart is left to those who read the log themselves."""
+        try:
+            return await super()._fetch_records(consumer, *given, **more)
+        except UNREADABLE as error:
+            fetched = consumer._fetcher._records
+            log.warning(
+                "a batch of one of %s is read from the log: %s", sorted(map(tuple, fetched)), type(error).__name__
+            )
+            _wants(self.app).unreadable(TP(*tp) for tp in fetched)
+            fetched.clear()
+            return {}
 
     async def check(self) -> None:
         """Raise what ended a part of the consumer that nobody awaits: it would be silent for ever."""
@@ -186,7 +223,11 @@ class _Consumer(driver.Consumer):
         wants = _wants(self.app)
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):
-                await self._drain_once(wants)
+                try:
+                    await self._drain_once(wants)
+                except PASSING as error:
+                    wants.troubled(error)
+                    await asyncio.sleep(PASSING_SECONDS)
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -202,6 +243,8 @@ class _Consumer(driver.Consumer):
         if (now := time.monotonic()) >= self._check_at:
             self._check_at = now + GETMANY_SECONDS
             await self._thread.check()
+        if skipped := wants.skipped():
+            await self._thread.seek_all(skipped)
         active = set(self._get_active_partitions())
         unwanted = wants.unwanted(active)
         fetchable = active - unwanted

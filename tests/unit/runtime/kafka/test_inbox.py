@@ -94,6 +94,22 @@ async def test_a_delivery_that_went_past_its_reader_is_called_back() -> None:
     assert inbox.wanted() == {PLACE: 3}
 
 
+async def test_what_cannot_be_delivered_is_read_from_the_log_and_delivery_goes_on_behind_it() -> None:
+    broker = await log_of(9)
+    inbox = Inbox(broker)
+    inbox.open({PLACE}, {PLACE: 0}, {T: ("one",)})
+    inbox.put(T, 0, await records(broker, 0, 2))
+    inbox.unreadable([PLACE, ("unknown", 0)])
+    assert not inbox.takes(T, 0)
+    await inbox.wait({PLACE: 2}, 30)  # there is something to do at once
+    assert len(await inbox.pull("one", T, 0, 0, **LIMITS)) == 2
+    assert inbox.skipped() == {}
+    assert [one.offset for one in await inbox.pull("one", T, 0, 2, records_max=3, bytes_max=1000)] == [2, 3, 4]
+    assert inbox.skipped() == {PLACE: 5}
+    assert inbox.skipped() == {}
+    assert inbox.takes(T, 0)
+
+
 async def test_a_wait_ends_with_what_is_waited_for() -> None:
     broker = await log_of(2)
     inboxes, inbox = Inboxes(), Inbox(broker)
