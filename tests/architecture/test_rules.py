@@ -1,5 +1,6 @@
 """The rules that watch tocsin name what exists: metrics, sections of the handbook, tests."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,13 @@ def test_a_rule_asks_for_metrics_that_exist(rule: dict[str, Any]) -> None:
 
 def test_the_expressions_in_the_handbook_ask_for_metrics_that_exist() -> None:
     assert unknown(HANDBOOK.read_text(encoding="utf-8")) == set()
+
+
+def test_the_dashboard_asks_for_metrics_that_exist() -> None:
+    panels = json.loads((PROMETHEUS / "tocsin.dashboard.json").read_text(encoding="utf-8"))["panels"]
+    for panel in panels:
+        assert unknown(panel["targets"][0]["expr"]) == set(), panel["title"]
+        assert panel["description"]
 
 
 def test_a_metric_that_does_not_exist_is_found() -> None:

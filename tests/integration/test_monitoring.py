@@ -4,6 +4,8 @@ Two ways in, on each log: through Prometheus's Alertmanager, and from Prometheus
 """
 
 import contextlib
+import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from secrets import token_hex
@@ -18,7 +20,8 @@ from kafka.topics import create, delete_prefix
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
-SAMPLES = Path(__file__).parents[2] / "deploy/prometheus"
+CHECKOUT = Path(__file__).parents[2]
+SAMPLES = CHECKOUT / "deploy/prometheus"
 WATCHES_TOCSIN = SAMPLES / "tocsin.rules.yml"
 
 RULES = """\
@@ -64,6 +67,16 @@ async def way_in(way: str, tocsin: Tocsin, directory: Path) -> AsyncIterator[str
         return
     async with alertmanager(directory, telling(f"{tocsin.url}/api/v1/alerts")) as url:
         yield url.removeprefix("http://")
+
+
+def shown_to_people() -> list[str]:
+    """The expressions in the handbook and on the dashboard."""
+    text = (CHECKOUT / "src/tocsin/docs/operating.md").read_text(encoding="utf-8")
+    handbook = re.findall(r"^\| [^|]+\? \| `([^`]+)`", text, re.MULTILINE)
+    panels = json.loads((SAMPLES / "tocsin.dashboard.json").read_text(encoding="utf-8"))["panels"]
+    dashboard = [target["expr"].replace("$__rate_interval", "1m") for panel in panels for target in panel["targets"]]
+    assert len(handbook) >= 6
+    return [*handbook, *dashboard]
 
 
 async def told(sink: Sink, kind: str) -> dict[str, Any]:
@@ -114,6 +127,9 @@ async def test_what_a_rule_finds_is_told_and_what_recovers_too(way: str, log: di
         readers = await watcher.until("sum by (stage) (tocsin_consumer_lag_records) == 0")
         assert {labels["stage"] for labels, _ in readers} >= {"ingest", "correlate", "escalate", "notify", "persist"}
         await watcher.until("tocsin_ready == 1 and tocsin_problems == 0 and tocsin_disk_free_bytes > 0")
+
+        for expression in shown_to_people():
+            await watcher.query(expression)
 
         patient.errors = 0
         resolved = await told(sink, "incident.resolved")

@@ -220,6 +220,9 @@ class Metrics:
             ("tocsin_consumer_lag_records", (stage, topic, str(partition))),
             ("tocsin_oldest_unapplied_seconds", (stage, topic, str(partition))),
             ("tocsin_position_age_seconds", (stage, str(partition))),
+            ("tocsin_checkpoint_age_seconds", (stage, str(partition))),
+            ("tocsin_checkpoint_bytes", (stage, str(partition))),
+            ("tocsin_checkpoint_seconds", (stage, str(partition))),
         ):
             with suppress(KeyError):
                 self._of[name].remove(*labels)
