@@ -37,6 +37,7 @@ CLOSE_SECONDS: Final = 5.0
 WAITING_BYTES_MAX: Final = 32 * 1024 * 1024
 """Appends that wait for brokers: some seconds of slow ones. Further callers wait before they are queued."""
 UNKNOWN_TOPIC: Final = 3
+NO_RIGHT: Final = 29
 
 Place = tuple[str, int]
 Committer = Callable[[Mapping[Place, tuple[int, str]]], Awaitable[None]]
@@ -182,7 +183,8 @@ class KafkaBroker:
         await self._cluster.refresh()
         known = self._cluster.topics[name]
         if known.error:
-            raise Broken(explain(known.error, topic=name))
+            kind = Unavailable if known.error == NO_RIGHT else Broken
+            raise kind(explain(known.error, topic=name))
         return known.id
 
     async def trim(self, topic: str, partition: int, before: int) -> None:

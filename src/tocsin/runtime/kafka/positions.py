@@ -26,6 +26,8 @@ GROUP: Final = 0
 """The kind of coordinator (Kafka's FindCoordinator)."""
 _PASSING: Final = frozenset({-1, 3, 5, 7, 13, 14, 15, 16, 27})
 """No coordinator yet, one that loads or moves, a rebalance."""
+_REFUSED: Final = 30
+"""No right to the group: it goes on as soon as somebody grants it."""
 _MEMBERS: Final = frozenset({22, 25})
 """Generation or member unknown: the group has members, and this is none of them."""
 
@@ -90,6 +92,8 @@ class Positions:
                 if code in _MEMBERS:
                     raise Unavailable(f"group {group}: it has live members, and this process is none of them")
                 reason = explain(code, group=group)
+                if code == _REFUSED:
+                    raise Unavailable(reason)
                 if code not in _PASSING:
                     raise Broken(reason)
             self._coordinators.pop(group, None)
@@ -108,7 +112,7 @@ class Positions:
             return known
         answer = await self._cluster.ask_any("metadata", FindCoordinatorRequest(group, GROUP))
         if answer.error_code:
-            kind = Unavailable if answer.error_code in _PASSING else Broken
+            kind = Unavailable if answer.error_code in _PASSING or answer.error_code == _REFUSED else Broken
             raise kind(explain(answer.error_code, group=group))
         self._coordinators[group] = answer.host, answer.port
         return self._coordinators[group]

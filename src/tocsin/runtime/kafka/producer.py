@@ -49,8 +49,10 @@ _LOST_TRACK: Final = frozenset({45, 47, 59, 90})
 """The broker and this producer disagree on what came last."""
 _UNKNOWN: Final = frozenset({-1, 0, 46})
 """Something has failed within the broker; or the batch is in the log, who knows where (0: without its offset)."""
-_IDENTITY_REFUSED: Final = frozenset({29, 31, 35, 53})
-"""No right, or no such request."""
+_REFUSED: Final = frozenset({29, 31, 53})
+"""No right: nothing is written, and it goes on as soon as somebody grants it."""
+_NO_IDENTITY: Final = 35
+"""The broker does not know the request."""
 
 
 class _Attempt(NamedTuple):
@@ -64,6 +66,8 @@ class _Attempt(NamedTuple):
     """Another would not do better."""
     lasting: bool = False
     """When others do not do better either, waiting does not cure it."""
+    refused: bool = False
+    """A right is missing: people cure that. Once more, in case that what is known of the topic is old."""
     renew: bool = False
     """The next one needs a new identity."""
     reason: str = ""
@@ -186,7 +190,8 @@ class Producer:
             doubt |= attempt.doubt
             if attempt.renew:
                 self._forget(line)
-            if attempt.last or (attempt.renew and doubt) or loop.time() >= until:
+            refused = attempt.refused and number > 0
+            if attempt.last or refused or (attempt.renew and doubt) or loop.time() >= until:
                 self._forget(line)
                 kind = Doubt if doubt else Broken if attempt.last or attempt.lasting else Unavailable
                 raise kind(f"append to {line.name}: {attempt.reason}")
@@ -207,7 +212,7 @@ class Producer:
             return _Attempt(doubt=True, reason=explain(error.cause, topic=where, server=error.server))
         except Unsent as error:
             return _Attempt(
-                last=isinstance(error.cause, kafka.TopicAuthorizationFailedError),
+                refused=isinstance(error.cause, kafka.TopicAuthorizationFailedError),
                 lasting=isinstance(error.cause, kafka.UnknownTopicOrPartitionError),
                 reason=explain(error.cause, topic=where, server=error.server),
             )
@@ -221,6 +226,8 @@ class Producer:
             return _Attempt(doubt=True, last=True, reason=reason)
         if code in _LOST_TRACK:
             return _Attempt(renew=True, reason=reason)
+        if code in _REFUSED:
+            return _Attempt(refused=True, reason=reason)
         passes = code in _PASSING
         return _Attempt(doubt=passes, last=not passes and code not in _UNWRITTEN, reason=reason)
 
@@ -241,7 +248,7 @@ class Producer:
             if self._identity is None:
                 answer = await self._cluster.ask_any("metadata", InitProducerIdRequest(None, 0))
                 if answer.error_code:
-                    kind = Broken if answer.error_code in _IDENTITY_REFUSED else Unavailable
+                    kind = Broken if answer.error_code == _NO_IDENTITY else Unavailable
                     raise kind(explain(answer.error_code, server=self._cluster.servers))
                 self._identity = Identity(answer.producer_id, answer.producer_epoch)
             return self._identity

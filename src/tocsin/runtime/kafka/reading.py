@@ -36,6 +36,8 @@ DELETE_SECONDS: Final = 4.0
 EARLIEST: Final = -2
 LATEST: Final = -1
 OUT_OF_RANGE: Final = 1
+_REFUSED: Final = 29
+"""No right: it goes on as soon as somebody grants it."""
 _PASSING: Final = frozenset({-1, 3, 5, 6, 7, 9, 13, 56, 72, 74, 75, 76, 78, 100, 103})
 """No leader (any more), one that is new, an answer that another broker has to give."""
 
@@ -142,21 +144,22 @@ class Reading:
         attempt = 0
         while True:
             seen = self._cluster.version
-            lasting = False
+            lasting = refused = False
             try:
                 code, result = await ask(self._cluster.leader(*place))
             except (Unsent, Unanswered) as error:
-                if isinstance(error.cause, kafka.TopicAuthorizationFailedError):
-                    raise Broken(explain(error.cause, topic=where)) from error
+                refused = isinstance(error.cause, kafka.TopicAuthorizationFailedError)
                 lasting = isinstance(error.cause, kafka.UnknownTopicOrPartitionError)
                 reason = explain(error.cause, topic=where, server=error.server)
             else:
                 if code == 0:
                     return result
                 reason = explain(code, topic=where)
-                if code not in _PASSING:
+                refused = code == _REFUSED
+                if code not in _PASSING and not refused:
                     raise Broken(reason)
-            if loop.time() >= until:
+            # A refusal that is only remembered is asked for once more.
+            if loop.time() >= until or (refused and attempt > 0):
                 raise Broken(reason) if lasting else Unavailable(reason)
             await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
             attempt += 1
