@@ -58,9 +58,12 @@ def encode(
     codec = CODECS[compression][0] if compression else 0
     builder = DefaultRecordBatchBuilder(2, codec, 0, *identity, sequence, _ANY_SIZE)
     append = builder.append
-    for index, (key, value, headers) in enumerate(drafts):
-        if append(index, timestamp, key, value, list(headers)) is None:
-            raise AssertionError("the builder took only a part of the batch")
+    try:
+        for index, (key, value, headers) in enumerate(drafts):
+            if append(index, timestamp, key, value, list(headers)) is None:
+                raise AssertionError("the builder took only a part of the batch")
+    except UnicodeEncodeError as error:
+        raise TypeError(f"a header name cannot be written: {error.reason}") from error
     built: bytearray = builder.build()
     if len(built) > PLAIN_BYTES_MAX and not compression:
         return encode(drafts, timestamp, identity, sequence, "zstd")
