@@ -9,6 +9,7 @@ says so.
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -168,8 +169,14 @@ class CoreShare:
             self._drop(partition)
 
     async def release(self, grace: float) -> None:
-        """Suspend and drop everything."""
+        """Suspend, leave short ways for the next start as far as `grace` lasts, and drop everything."""
+        now = asyncio.get_running_loop().time
+        ends = now() + grace
         await self.suspend(grace)
+        groups = [seat.group for seat in self._seats.values() if seat.group is not None]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, ends - now())):
+                await asyncio.gather(*(group.finish() for group in groups))
         for partition in list(self._seats):
             self._drop(partition)
 

@@ -100,7 +100,6 @@ class Group:
         """
         for owner in self.owners:
             await owner.release()
-            await owner.upkeep.settle(owner)
 
     async def untouched(self) -> bool:
         """Whether nobody has written to a journal of this partition since `suspend`: the states are still right."""
@@ -122,7 +121,10 @@ class Group:
         self.drop()
 
     async def finish(self) -> None:
-        """After `suspend`, when the process ends: leave short ways for the next start."""
+        """After `suspend`, when the process ends: show what waits, and leave a short way for the next start. Nothing
+        of it is needed; whoever has no time for it cuts it off."""
+        for owner in self.owners:
+            await owner.upkeep.settle(owner)
         for owner in self.owners:
             await owner.upkeep.finish(owner)
 
