@@ -1,4 +1,4 @@
-"""The next deadline as a function of the state: a heap in which old entries are skipped when they surface.
+"""The next deadline as a function of the state: a heap in which old entries are dropped or moved on as they surface.
 
 An agenda is rebuilt by `evolve` like all state. Per (subject, kind) there is one instant; setting it again moves it,
 setting None removes it.
@@ -12,7 +12,7 @@ import msgspec
 from tocsin.domain.instant import Instant
 
 
-class Deadline(msgspec.Struct, frozen=True, order=True):
+class Deadline(msgspec.Struct, frozen=True, order=True, gc=False):
     """One instant that was promised in an event. An input of `decide` once it is reached."""
 
     at: Instant
@@ -34,9 +34,12 @@ class Agenda:
         key = (kind, subject)
         if at is None:
             self._at.pop(key, None)
-        elif self._at.get(key) != at:
+        else:
+            known = self._at.get(key)
             self._at[key] = at
-            heapq.heappush(self._heap, (at, kind, subject))
+            # What moves on is found by its old entry: an expiry that each repeat puts off would fill the heap.
+            if known is None or at < known:
+                heapq.heappush(self._heap, (at, kind, subject))
 
     def fill(self, entries: Iterable[tuple[Instant, str, str]]) -> None:
         """Take (instant, kind, subject) of many deadlines at once; the agenda is empty before."""
@@ -49,9 +52,13 @@ class Agenda:
         heap = self._heap
         while heap:
             at, kind, subject = heap[0]
-            if self._at.get((kind, subject)) == at:
+            now = self._at.get((kind, subject))
+            if now == at:
                 return Deadline(at, kind, subject)
-            heapq.heappop(heap)
+            while heap and heap[0] == (at, kind, subject):
+                heapq.heappop(heap)
+            if now is not None and now > at:
+                heapq.heappush(heap, (now, kind, subject))
         return None
 
     def items(self) -> dict[tuple[str, str], Instant]:

@@ -34,7 +34,7 @@ class Episode(StrEnum):
     WINDOW = "window"
 
 
-class AlertBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AlertBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the source said, normalised; travels once per fingerprint and batch and is decoded only when needed."""
 
     title: str
@@ -88,7 +88,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"{self.raw_topic}/{self.raw_partition}/{self.offset}/{self.index}"
 
 
-class RawMark(msgspec.Struct, frozen=True, array_like=True):
+class RawMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The last alert of a raw partition that was applied; orders by (offset, index) within one incarnation."""
 
     incarnation: str
@@ -112,7 +112,7 @@ def event_time(sighting: Sighting) -> tuple[Instant, bool]:
     return at, sighting.starts_at is not None and at != sighting.starts_at
 
 
-class AlertFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AlertFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What an incident event says of one of its alerts: enough to show it and to rebuild the member."""
 
     alert_id: str

@@ -14,7 +14,7 @@ TITLE_MAX: Final = 300
 SUMMARY_MAX: Final = 1000
 
 
-class IncidentHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class IncidentHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An incident as it is after the event that carries this header."""
 
     id: str
@@ -52,9 +52,12 @@ def cut_text(text: str, limit: int) -> str:
 def fitted(header: IncidentHeader) -> IncidentHeader:
     """`header` within `HEADER_BYTES_MAX`: texts of four-byte characters may take four times what their limits count.
     The summary goes first, then links, then labels; what identifies the incident stays."""
-    spares: tuple[dict[str, object], ...] = ({}, {"summary": ""}, {"links": {}}, {"labels": {}})
-    for spare in spares:
-        header = msgspec.structs.replace(header, **spare)
-        if len(msgspec.json.encode(header)) <= HEADER_BYTES_MAX:
+    for spare in _SPARES:
+        if len(_encoder.encode(header)) <= HEADER_BYTES_MAX:
             break
+        header = msgspec.structs.replace(header, **spare)
     return header
+
+
+_encoder: Final = msgspec.json.Encoder()
+_SPARES: Final[tuple[dict[str, object], ...]] = ({"summary": ""}, {"links": {}}, {"labels": {}})

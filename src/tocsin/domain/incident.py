@@ -31,7 +31,7 @@ class Span(msgspec.Struct, array_like=True, gc=False):
     end: Instant
 
 
-class Member(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Member(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One episode of one fingerprint within an incident."""
 
     alert_id: str
@@ -62,7 +62,7 @@ class Member(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.resolved_at is None
 
 
-class Incident(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Incident(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """The state of one incident; members are kept beside it, by alert id."""
 
     header: IncidentHeader

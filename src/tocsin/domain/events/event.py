@@ -10,7 +10,7 @@ SYSTEM: Final = "tocsin"
 """Actor of what nobody asked for."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What all events carry."""
 
     TYPE: ClassVar[str] = ""

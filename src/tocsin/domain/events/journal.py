@@ -26,7 +26,7 @@ class Rebased(Event, frozen=True, kw_only=True, omit_defaults=True):
     TYPE = "journal.rebased"
 
 
-class Tally(msgspec.Struct, array_like=True, frozen=True):
+class Tally(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Repeats of one member: how many, and the stretch of time they cover."""
 
     alert_id: str
