@@ -29,8 +29,10 @@ READ_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
 FETCH_BYTES_MAX: Final = 1024 * 1024
 """One answer: some thousand records, a few ms to unpack, so that the loop stays fair."""
-REST_PLACES_MAX: Final = 32
-"""Readers for whom records wait: at most 32 answers in memory."""
+REST_PLACES_MAX: Final = 16
+"""Readers for whom records wait: at most 16 answers in memory."""
+REST_SECONDS: Final = 5.0
+"""For one who reads on. Whoever comes later may find the topic trimmed or made anew, and asks."""
 DELETE_SECONDS: Final = 4.0
 
 EARLIEST: Final = -2
@@ -49,6 +51,8 @@ class _Rest(NamedTuple):
 
     records: Sequence[Record]
     next: int
+    until: float = 0.0
+    """Of the loop's clock; afterwards nobody gets them."""
 
 
 class Reading:
@@ -63,7 +67,7 @@ class Reading:
         following = offset
         while True:
             rest = self._rests.pop((place, following), None)
-            if rest is None:
+            if rest is None or rest.until < asyncio.get_running_loop().time():
                 rest = await self._fetch(place, following, bytes_max)
             if rest.records:
                 count = _fitting(rest.records, records_max, bytes_max)
@@ -130,7 +134,8 @@ class Reading:
     def _keep(self, place: Place, rest: _Rest) -> None:
         while len(self._rests) >= REST_PLACES_MAX:
             del self._rests[next(iter(self._rests))]
-        self._rests[place, rest.records[0].offset] = rest
+        until = asyncio.get_running_loop().time() + REST_SECONDS
+        self._rests[place, rest.records[0].offset] = rest._replace(until=until)
 
     async def _at_leader(self, place: Place, ask: Callable[[Address], Awaitable[tuple[int, Any]]]) -> Any:
         """What `ask` gets from the leader of `place`: (Kafka's error code, result). Repeated while it may help.
