@@ -137,7 +137,15 @@ async def _kafka(settings: Settings, clock: Clock, stack: AsyncExitStack) -> _Lo
     return _Log(*await join_cluster(settings, clock, stack))
 
 
+FOREIGN: Final = ("aiokafka", "faust", "mode", "tocsin.runtime.kafka.transport")
+"""Loggers of the Kafka client, which repeats itself as long as something lasts, and of our subclasses of it. What keeps
+tocsin from working stands in `/-/ready`, is logged once, and ends with a remedy."""
+
+
 def prepare_logging(verbose: bool) -> None:
-    """Warnings of all parts to standard error, with `verbose` everything that tocsin says."""
+    """Warnings of all parts to standard error, with `verbose` everything that tocsin and the Kafka client say."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("tocsin").setLevel(logging.INFO if verbose else logging.WARNING)
+    if not verbose:
+        for name in FOREIGN:
+            logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -6,6 +6,7 @@ parts of it, so that a simulation with a seed runs the same each time.
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -38,6 +39,8 @@ RETRY_LONGEST: Final = 5.0
 REPORT_AFTER: Final = 3
 """Attempts that fail before it is a problem that `/-/ready` shows: a single fault is not worth a word."""
 
+_NUMBER: Final = re.compile(r"\d+")
+
 Result = TypeVar("Result")
 
 
@@ -59,7 +62,8 @@ class Problems:
         self._by_part: dict[str, str] = {}
 
     def put(self, part: str, text: str) -> None:
-        if self._by_part.get(part) != text:
+        """Logged when it is new; a higher number in it (attempts, seconds) is not."""
+        if _NUMBER.sub("", self._by_part.get(part, "")) != _NUMBER.sub("", text):
             log.warning("%s: %s", part, text)
         self._by_part[part] = text
 

@@ -217,8 +217,7 @@ class Member:
 
     def troubled(self, error: BaseException) -> None:
         """See `Wants.troubled`."""
-        topic = str(error.args[0]) if isinstance(error, kafka.TopicAuthorizationFailedError) and error.args else None
-        self._trouble = explain(error, topic=topic, group=self.session.connection.group(self._group))
+        self._trouble = explain(error, topic=_refused(error), group=self.session.connection.group(self._group))
         self._troubled_at = asyncio.get_running_loop().time()
 
     def beat(self, sent_at: float) -> None:
@@ -242,7 +241,7 @@ class Member:
         except MOVED_ON as error:
             log.info("%s has moved on: %s", self._group, type(error).__name__)
         except (kafka.KafkaError, kafka.ConsumerStoppedError) as error:
-            raise Unavailable(explain(error, group=connection.group(self._group))) from error
+            raise Unavailable(explain(error, topic=_refused(error), group=connection.group(self._group))) from error
 
     # ---- records -----------------------------------------------------------------------------------------------------
 
@@ -255,6 +254,14 @@ class Member:
             except Exception as error:  # Faust would go on without the batch
                 self.fail(error)
                 raise
+
+
+def _refused(error: BaseException) -> str | None:
+    """The topics that an error of missing rights is about: aiokafka names one, or several in a set."""
+    if not isinstance(error, kafka.TopicAuthorizationFailedError) or not error.args:
+        return None
+    named = error.args[0]
+    return ", ".join(sorted(named)) if isinstance(named, set | frozenset) else str(named)
 
 
 def _records(batch: Sequence[Any]) -> list[Record]:
