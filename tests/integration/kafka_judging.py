@@ -170,8 +170,10 @@ async def kept(installation: Installation, log: Sequence[Mapping[str, Any]]) -> 
     await keeper.start()
     try:
         until = time.monotonic() + 30
-        while len(found := await asyncio.to_thread(rows, file)) < wanted and time.monotonic() < until:
+        found = await asyncio.to_thread(rows, file)
+        while len(found) < wanted and time.monotonic() < until:
             await asyncio.sleep(0.1)
+            found = await asyncio.to_thread(rows, file)
         verified = await asyncio.to_thread(keeper.command, "eventlog", "verify")
         assert verified.returncode == 0, verified.stdout + verified.stderr
         assert await keeper.end() == 0, keeper.printed()
@@ -195,6 +197,8 @@ async def judge(
     counted = history(log)
     await subscriber.caught_up(counted)
     problems = [*checked.problems, *_intake(log, loads), *_subscribed(counted, subscriber)]
+    if problems:
+        kept_for_study(installation.directory, log, sends)
     lines = [read_line(line) for line in log]
     counts = {**checked.counts, "stale": sum(line.topic in JOURNALS and not line.counts for line in lines)}
     counts |= {"claims": counts.get("journal.claimed", 0), "subscribed": sum(map(len, subscriber.seen.values()))}
@@ -222,7 +226,7 @@ def _intake(log: Sequence[Mapping[str, Any]], loads: Sequence[Spread | Stream]) 
             yield f"alert {n} was accepted and is not in the log"
         for n in sorted(found - accepted - load.unknown):
             yield f"alert {n} is in the log and was refused"
-        # What was answered with 2xx is there once; a producer that did not get an answer may have written it more often.
+        # A producer that did not get an answer may have written it twice.
         for n in sorted(accepted):
             if published[n] > 1:
                 yield f"alert {n} is {published[n]} times in the log"
@@ -239,6 +243,7 @@ def told(problems: Sequence[str]) -> str:
     return "\n".join([f"{len(problems)} problems", *problems[:20]])
 
 
-def dumped(log: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Keep a log for whoever has to find out."""
-    path.write_text("".join(json.dumps(line) + "\n" for line in log))
+def kept_for_study(directory: Path, log: Iterable[Mapping[str, Any]], sends: Iterable[Mapping[str, Any]]) -> None:
+    """The evidence, one JSON document a line."""
+    for name, documents in (("log.jsonl", log), ("sends.jsonl", sends)):
+        (directory / name).write_text("".join(json.dumps(document) + "\n" for document in documents))

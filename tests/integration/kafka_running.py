@@ -185,8 +185,18 @@ class Installation:
                 worker.kill()
 
 
+class Alerts(Load):
+    """New groups all the time, so that something is to be sent all the time; every fifth alert is a repeat."""
+
+    def alert(self, n: int) -> dict[str, Any]:
+        same = n - n % 5 if n % 5 == 4 else n
+        alert = super().alert(n)
+        alert["labels"]["alertname"] = f"check-{same % 10_000}"
+        return alert
+
+
 @dataclass
-class Spread(Load):
+class Spread(Alerts):
     """HTTP load that goes to any worker that runs. A 503 may have written what it refused: on Kafka an answer may be
     lost between the brokers and the worker, and then it says that it does not know."""
 
@@ -231,7 +241,7 @@ class Stream:
     """Alerts a second."""
     accepted: set[int] = field(default_factory=set)
     unknown: set[int] = field(default_factory=set)
-    _alerts: Load = field(default_factory=lambda: Load("", 0.0))
+    _alerts: Load = field(default_factory=lambda: Alerts("", 0.0))
 
     async def run(self, until: Callable[[], bool]) -> None:
         """Send until `until()`."""
@@ -262,7 +272,7 @@ class Stream:
 
 @dataclass
 class Responders:
-    """People who acknowledge incidents, over Kafka: into any partition, now and then twice."""
+    """People who acknowledge half of the incidents, over Kafka: into any partition, now and then twice."""
 
     servers: str
     topic: str
@@ -276,6 +286,8 @@ class Responders:
             while not until():
                 with contextlib.suppress(TimeoutError):
                     incident = await asyncio.wait_for(waiting.get(), 0.2)
+                    if self.chance.random() < 0.5:
+                        continue
                     command = {"command_id": f"test-{self.given}", "verb": "acknowledge", "incident": incident}
                     self.given += 1
                     for _ in range(1 + (self.chance.random() < 0.1)):
