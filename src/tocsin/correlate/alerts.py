@@ -83,9 +83,14 @@ def _touches(state: State, member: Member, sighting: Sighting) -> bool:
 
 def earliest_resolve(state: State, fingerprint: str, since: Instant, until: Instant) -> Instant | None:
     """The first known resolve of the fingerprint within [since, until]."""
-    resolves = [state.alerts[alert_id].resolved_at for alert_id in state.known.get(fingerprint, ())]
-    resolves += [state.last_resolve.get(fingerprint)]
-    return min((one for one in resolves if one is not None and since <= one <= until), default=None)
+    found = state.last_resolve.get(fingerprint)
+    if found is not None and not since <= found <= until:
+        found = None
+    for alert_id in state.known.get(fingerprint, ()):
+        one = state.alerts[alert_id].resolved_at
+        if one is not None and since <= one <= until and (found is None or one < found):
+            found = one
+    return found
 
 
 def repeat(pen: Pen, sighting: Sighting, member: Member) -> Iterator[ev.Event]:
@@ -142,12 +147,13 @@ def join_or_open(
 ) -> Iterator[ev.Event]:
     """A new episode: the short path when it is the latest of its group, else the canonical sessions."""
     state = pen.state
+    group = state.groups.get(where.group)
+    if group is None or not group.sessions:
+        return open_new(pen, where, partition_key, facts, body)
     final = state.final_before()
-    kept = kept_sessions(state, where.group)
     if final is not None and facts.start < final:
         return late(pen, where, partition_key, facts, body)
-    if not kept:
-        return open_new(pen, where, partition_key, facts, body)
+    kept = kept_sessions(state, where.group)
     for incident in kept:
         reach = state.roster(incident.id).where(incident.gap)
         if reach is not None and facts.start < reach.latest:

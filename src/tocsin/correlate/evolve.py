@@ -31,7 +31,8 @@ def _change(state: State, event: ev.Event) -> None:
         incident = state.incidents.get(event.incident_id)
         if incident is not None:
             _follow(state, incident, event)
-            _keep_deadlines(state, incident)
+            if not isinstance(event, ev.Opened):  # which has none yet
+                _keep_deadlines(state, incident)
     elif isinstance(event, ev.CommandEvent):
         state.outcomes[event.command_id] = event
         state.forget_at(event.recorded_at + OUTCOME_KEPT, "outcome", event.command_id)

@@ -27,7 +27,7 @@ class Placement(NamedTuple):
 def rule_for(labels: dict[str, str], rules: Rules) -> CorrelationRule:
     """The first rule whose `when` labels the alert has; the last resort is the built-in default."""
     for rule in rules.correlation:
-        if all(labels.get(name, "") == value for name, value in rule.when.items()):
+        if not rule.when or all(labels.get(name, "") == value for name, value in rule.when.items()):
             return rule
     return CorrelationRule()
 

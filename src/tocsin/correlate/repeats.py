@@ -48,6 +48,8 @@ def sum_of_repeats(
     state: State, batch: Batch, first: int, rules_version: int, now: Instant
 ) -> tuple[ev.Tallied | None, int]:
     """The sum of the rows from `first` on that only count (None: not even one), and the row behind them."""
+    if batch.statements[batch.rows[first].statement].fingerprint not in state.known:
+        return None, first
     walk = _Walk(state, batch)
     number = walk.take(first)
     if number == first:

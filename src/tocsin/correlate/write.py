@@ -84,6 +84,7 @@ class Pen:
     def facts(self, sighting: Sighting, body: AlertBody) -> AlertFacts:
         """What the events say of a new member."""
         start, clamped = event_time(sighting)
+        received_at = sighting.received_at
         return AlertFacts(
             alert_id=ids.alert_id(sighting.raw_partition, sighting.incarnation, sighting.offset, sighting.index),
             fingerprint=sighting.fingerprint,
@@ -91,7 +92,7 @@ class Pen:
             title=cut_text(body.title, TITLE_MAX),
             severity=body.severity,
             start=start,
-            last=max(start, sighting.received_at),
+            last=received_at if start <= received_at else start,
             starts_at=sighting.starts_at,
             event_time_clamped=clamped,
             expires_at=sighting.expires_at,
@@ -103,7 +104,7 @@ class Pen:
             annotations=body.annotations,
             links=body.links,
             cut=body.cut,
-            raw=sighting.cause,
+            raw=self.cause,  # the place of the sighting
         )
 
     def next_number(self) -> tuple[str, int]:
@@ -169,17 +170,25 @@ class Pen:
             event_time=event_time,
             rule=where.rule.name,
             gap_seconds=where.rule.gap.total_seconds(),
-            **self.stamps(reason),
+            recorded_at=self.now,
+            reason=reason,
+            actor=self.actor,
+            cause=self.cause,
+            rules_version=self.rules.version,
             **fields,
         )
 
 
 def _short(labels: dict[str, str]) -> dict[str, str]:
+    if not labels:
+        return labels
     names = sorted(labels)[:HEADER_LABELS_MAX]
     return {cut_text(name, HEADER_TEXT_MAX): cut_text(labels[name], HEADER_TEXT_MAX) for name in names}
 
 
 def _links(links: dict[str, str]) -> dict[str, str]:
     """Whole links only: a cut URL leads nowhere."""
+    if not links:
+        return links
     whole = {name: url for name, url in links.items() if len(url) <= HEADER_LINK_MAX and len(name) <= HEADER_TEXT_MAX}
     return dict(sorted(whole.items())[:HEADER_LINKS_MAX])

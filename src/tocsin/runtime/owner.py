@@ -219,22 +219,23 @@ class Owner:
             return 0
         source = batch.raw_source
         number = batch.behind(self.positions.mark(source))  # ingest repeats itself after a crash (PROTOCOL §4)
+        now = self._now()  # one for all: to look at the clock for each row costs more than most of them
         while number < len(batch):
-            number = await self._take_rows(batch, number)
+            number = await self._take_rows(batch, number, now)
             mark = batch.mark(number - 1)
             self.positions.applied(source, mark)
             self.stage.advanced(self.state, mark, source)
         return len(batch)
 
-    async def _take_rows(self, batch: Batch, first: int) -> int:
+    async def _take_rows(self, batch: Batch, first: int, now: Instant) -> int:
         """Work as many rows from `first` on as may be counted at once, or one; returns the row behind."""
         if self._counter:
-            tallied, behind = self._counter.repeats(self.state, batch, first, self._rules, self._now())
+            tallied, behind = self._counter.repeats(self.state, batch, first, self._rules, now)
             if tallied:
                 self.stage.evolve(self.state, tallied)
                 await self._keep([tallied], "Batch")
                 return behind
-        await self._apply(batch.sighting(first))
+        await self._apply(batch.sighting(first), now)
         return first + 1
 
     async def _take_command(self, record: Record) -> int:
@@ -263,9 +264,9 @@ class Owner:
 
     # ---- decide, evolve, commit --------------------------------------------------------------------------------------
 
-    async def _apply(self, given: Input) -> bool:
+    async def _apply(self, given: Input, at: Instant | None = None) -> bool:
         """Decide one input and evolve its events; they join the next commit together. True if there were any."""
-        now, stage, state = self._now(), self.stage, self.state
+        now, stage, state = at or self._now(), self.stage, self.state
         events: list[Event] = []
         for event in stage.decide(state, given, self._rules, now):
             stage.evolve(state, event)

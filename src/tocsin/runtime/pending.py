@@ -113,12 +113,16 @@ class Pending:
 
     def cost(self, items: Sequence[Item]) -> int:
         """Bytes that `items` may need in a commit."""
-        return sum(
-            2 * self._fixed + len(item.tallies) * TALLY_BYTES
-            if isinstance(item, Tallied)
-            else self._fixed + len(item.value) + 2 * len(item.key or b"") + len(item.id) + len(item.event.cause)
-            for item in items
-        )
+        size = 0
+        for item in items:
+            if isinstance(item, Tallied):
+                size += 2 * self._fixed + len(item.tallies) * TALLY_BYTES
+            else:
+                size += self._cost(item)
+        return size
+
+    def _cost(self, item: Encoded) -> int:
+        return self._fixed + len(item.value) + 2 * len(item.key or b"") + len(item.id) + len(item.event.cause)
 
     def fits(self, items: Sequence[Item], reserved: int) -> bool:
         """Whether `items` can join, with `reserved` bytes left for the position."""
@@ -129,7 +133,7 @@ class Pending:
         for item in items:
             if isinstance(item, Encoded):
                 self._items.append(item)
-                self._size += self.cost((item,))
+                self._size += self._cost(item)
                 self.events += 1
             else:
                 self._count(item)

@@ -6,12 +6,13 @@ the place, so that a commit can be stamped again for another offset without enco
 
 from collections.abc import Sequence
 from datetime import UTC
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from tocsin.domain.errors import Reject
-from tocsin.domain.events import BY_TYPE, Event, SettingsPublished, event_id, subject_of
+from tocsin.domain.events import BY_TYPE, Event, IncidentEvent, SettingsPublished, event_id, subject_of
 from tocsin.domain.instant import Instant
 from tocsin.wire.record import Headers
 
@@ -27,6 +28,7 @@ EVENT_BYTES_MAX: Final = 256 * 1024
 """One encoded event; RECORDS §1."""
 
 _encoder: Final = msgspec.json.Encoder()
+_TYPES: Final = {name: ("ce_type", f"{TYPE_PREFIX}{name}{TYPE_SUFFIX}".encode()) for name in BY_TYPE}
 _decoders: Final = {name: msgspec.json.Decoder(kind) for name, kind in BY_TYPE.items()}
 
 
@@ -54,6 +56,8 @@ def encode(event: Event) -> Encoded:
     value = _encoder.encode(event)
     if len(value) > EVENT_BYTES_MAX:
         raise ValueError(f"{event.TYPE} encodes to {len(value)} bytes; at most {EVENT_BYTES_MAX} are allowed")
+    if isinstance(event, IncidentEvent):  # nearly all of them
+        return Encoded(event, event.incident_id.encode(), value, f"{event.incident_id}.{event.version}")
     subject = event.key if isinstance(event, SettingsPublished) else subject_of(event)
     return Encoded(event, subject.encode() if subject else None, value, event_id(event))
 
@@ -66,8 +70,8 @@ def stamp(encoded: Encoded, *, source: str, journal: str, partition: int, offset
         ("ce_id", identifier.encode()),
         ("ce_source", source.encode()),
         SPECVERSION,
-        ("ce_type", f"{TYPE_PREFIX}{event.TYPE}{TYPE_SUFFIX}".encode()),
-        ("ce_time", rfc3339(event.recorded_at).encode()),
+        _TYPES[event.TYPE],
+        ("ce_time", _time(event.recorded_at)),
         (SEQUENCE, b"%020d" % offset),
         (CLAIM, b"%020d" % claim),
         CONTENT_TYPE,
@@ -77,6 +81,12 @@ def stamp(encoded: Encoded, *, source: str, journal: str, partition: int, offset
     if event.cause:
         headers.append(("ce_causationid", event.cause.encode()))
     return tuple(headers)
+
+
+@lru_cache(maxsize=16)
+def _time(instant: Instant) -> bytes:
+    """`ce_time`; what is decided together has one."""
+    return rfc3339(instant).encode()
 
 
 def source_of(instance: str, journal: str, partition: int) -> str:
