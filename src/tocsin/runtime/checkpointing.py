@@ -47,6 +47,8 @@ class _Run:
         self.freezing = freezing
         self.generation = generation
         self.swept = asyncio.Event()
+        """Few enough entries are left for the seal, or it has failed."""
+        self.ended = asyncio.Event()
         self.sealed = asyncio.Event()
         self.moment: Moment | None = None
         self.digest = Digest()
@@ -54,6 +56,10 @@ class _Run:
         self.first: int | None = None
         self.size = 0
         self.waiting: list[Draft] = []
+
+    def end(self) -> None:
+        self.ended.set()
+        self.swept.set()
 
 
 class Checkpointing:
@@ -111,40 +117,33 @@ class Checkpointing:
             self._seal(self._run, moment)
 
     async def finish(self, moment: Moment, seconds: float) -> None:
-        """At a clean stop: one more checkpoint if it is small, within `seconds`."""
-        self._raise()
+        """At a clean stop: one more checkpoint if it is small, within `seconds`; after `drop`."""
         grown = moment.end - self._next
-        if self._run is None:
-            if not grown or self._entries + grown > self._world.pace.release_entries_max or not seconds:
-                return
-            self._begin(moment, lambda: None)
-        run, task = self._run, self._task
-        assert run is not None
-        assert task is not None
+        if not grown or self._entries + grown > self._world.pace.release_entries_max:
+            return
+        run = self._begin(moment, lambda: None)
         self._hurried.set()
-        try:
-            async with asyncio.timeout(seconds):
-                swept = asyncio.ensure_future(run.swept.wait())
-                await asyncio.wait((swept, task), return_when=asyncio.FIRST_COMPLETED)
-                swept.cancel()
-                if run.swept.is_set() and not run.sealed.is_set():
-                    self._seal(run, moment)
-                await asyncio.shield(task)
-        except TimeoutError:
-            log.info("%s/%d: the last checkpoint is left unfinished", *self._labels)
+        if await self._world.clock.wait(run.swept, seconds) and not run.ended.is_set():
+            self._seal(run, moment)
+            await self._world.clock.wait(run.ended, seconds)
+        if not run.ended.is_set():
+            log.info("%s/%s: the last checkpoint is left unfinished", *self._labels)
+            self.drop()
         self._raise()
 
     def drop(self) -> None:
-        """The partition is not ours any more."""
+        """Leave what is being written unfinished: the partition is not ours any more, or rests."""
         if self._task is not None:
             self._task.cancel()
         self._run = self._task = None
 
     # ---- one checkpoint ----------------------------------------------------------------------------------------------
 
-    def _begin(self, moment: Moment, wake: Callable[[], None]) -> None:
-        self._run = _Run(self._stage.freeze(moment.state), self._generation + 1)
-        self._task = asyncio.get_running_loop().create_task(self._write(self._run, wake))
+    def _begin(self, moment: Moment, wake: Callable[[], None]) -> _Run:
+        run = self._run = _Run(self._stage.freeze(moment.state), self._generation + 1)
+        self._task = asyncio.get_running_loop().create_task(self._write(run, wake))
+        self._task.add_done_callback(lambda _: run.end())
+        return run
 
     def _seal(self, run: _Run, moment: Moment) -> None:
         run.freezing.seal()

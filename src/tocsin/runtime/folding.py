@@ -1,7 +1,7 @@
 """The state of a stage as its journal says it.
 
-In: one journal partition, from its beginning or from a checkpoint on. Out: the state, how far its sources were read, the
-latest `now`, and where the journal ends. It writes nothing and owns nothing: checks of a state do it too.
+In: one journal partition, from its beginning or from a checkpoint on. Out: the state, how far its sources were read,
+the latest `now`, and where the journal ends. It writes nothing and owns nothing: checks of a state do it too.
 """
 
 from dataclasses import dataclass, field

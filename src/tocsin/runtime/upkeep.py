@@ -92,8 +92,10 @@ class Upkeep:
         return self._showing.idle_for() if self._showing and not owner.pending else inf
 
     async def settle(self, owner: Kept) -> None:
-        """Before the partition is given back: show what waits."""
+        """Before the partition rests or is given back: show what waits, and hold up nobody with half a checkpoint."""
         journal = owner.journal
+        if self._checkpoints:
+            self._checkpoints.drop()
         if self._showing and journal is not None and journal.claimed_at is not None:
             await self._showing.settle(owner.state, journal.expected, journal.claimed_at)
 

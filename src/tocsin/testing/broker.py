@@ -61,18 +61,20 @@ def _strike(faults: Mapping[Fault, type[BaseException]], fault: Fault | None, wh
 class _Log:
     """One partition."""
 
-    __slots__ = ("gone", "tail", "timestamp")
+    __slots__ = ("damaged", "gone", "tail", "timestamp")
 
     def __init__(self) -> None:
         self.tail = Tail(0)
         self.timestamp = 0
         self.gone: set[int] = set()
         """Offsets that compaction has dropped."""
+        self.damaged: dict[int, Record] = {}
+        """What is read instead of what was written, by offset."""
 
     def read(self, offset: int, records_max: int, bytes_max: int) -> list[Record]:
         offset = max(offset, self.tail.first)
         while found := self.tail.read(offset, records_max, bytes_max):
-            if left := [record for record in found if record.offset not in self.gone]:
+            if left := [self.damaged.get(one.offset, one) for one in found if one.offset not in self.gone]:
                 return left
             offset = found[-1].offset + 1
         return []
@@ -199,6 +201,10 @@ class MemoryBroker:
 
     async def close(self) -> None:
         """Nothing to give back: the log stays, as a broker outlives its clients."""
+
+    def damage(self, topic: str, partition: int, record: Record) -> None:
+        """From now on `record` is read where another one was written."""
+        self._log((topic, partition)).damaged[record.offset] = record
 
     def recreate(self, topic: str) -> None:
         """Somebody deletes `topic` and creates it anew: empty, with another incarnation."""

@@ -24,6 +24,7 @@ from tocsin.runtime.group import Group
 from tocsin.runtime.ingest import IngestRunner
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.owner import Owner
+from tocsin.runtime.pace import Pace
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.runtime.sink import SinkRunner
 from tocsin.runtime.world import World
@@ -56,6 +57,7 @@ class Driver:
         sink: Sink | None = None,
         seed: int = 0,
         stream: topology.Stream = topology.STREAM,
+        pace: Pace | None = None,
     ) -> None:
         self.broker = broker
         self.clock = clock
@@ -70,6 +72,7 @@ class Driver:
         self._sink_runner: SinkRunner | None = None
         self._feed: SettingsFeed | None = None
         self._stream = stream
+        self._pace = pace or Pace()
         self._processes = 0
 
     async def start(self) -> None:
@@ -84,6 +87,7 @@ class Driver:
             metrics=self.metrics,
             random=self.random,
             pause=self._pause,
+            pace=self._pace,
         )
         feed = SettingsFeed(world)
         await feed.refresh()

@@ -20,10 +20,12 @@ from tocsin.domain.severity import Severity
 from tocsin.notify.channel import Sent
 from tocsin.runtime.broker import Broker
 from tocsin.runtime.journal import Lost
-from tocsin.stage import Effect
+from tocsin.runtime.pace import Pace
+from tocsin.stage import Effect, Showing
 from tocsin.testing.broker import Fault, MemoryBroker, SimulatedCrash
 from tocsin.testing.checker import Checked, check
 from tocsin.testing.clock import VirtualClock
+from tocsin.testing.derived import shown_wrong, upset
 from tocsin.testing.driver import Driver
 from tocsin.topics import COMMANDS, INCIDENTS, RAW, TOPICS, Kind
 from tocsin.wire.record import Draft, Record
@@ -143,6 +145,7 @@ class Simulation:
             self.partitions,
             sink=self.ledger,
             seed=seed,
+            pace=Pace(records_min=self.random.choice((2, 20, 200)), part=0.0, look=self.random.choice((5.0, 60.0))),
         )
         self.problems: list[str] = []
         self.crashes = 0
@@ -181,7 +184,11 @@ class Simulation:
         for owner in self.driver.owners():
             if await self.driver.folded(owner) != owner.state:
                 self.problems.append(f"{owner.name}: the state is not the fold of its journal")
+        owners = self.driver.owners()
         await self.driver.release()
+        for owner in owners:
+            if isinstance(owner.stage, Showing):
+                self.problems += await shown_wrong(self.broker, owner.stage, owner.state, owner.partition)
         sends = [send for receiver in self.receivers.values() for send in receiver.journal]
         checked = check(await export(self.broker), sends, self.ledger.rows)
         return Checked(self.problems + checked.problems, {**checked.counts, "crashes": self.crashes})
@@ -306,6 +313,8 @@ class Simulation:
         elif luck < 0.13:
             await self._survive(self.driver.release)
             await self._survive(self.driver.start)
+        elif luck < 0.16:
+            await upset(self.broker, self.random.randrange(self.partitions), self.clock.now(), self.random)
 
     async def _zombie(self) -> None:
         """Somebody else takes over while the old process believes that it still owns everything, and goes on
