@@ -74,4 +74,5 @@ async def _serve(settings: "Settings") -> None:
     except (TocsinError, OSError, ValueError, LookupError) as error:
         raise Ended(str(error)) from error
     if crash is not None:
-        raise Ended(f"crashed: {type(crash).__name__}: {crash}") from crash
+        kind = "" if isinstance(crash, TocsinError) else f"{type(crash).__name__}: "  # ours say what they are
+        raise Ended(f"crashed: {kind}{crash}") from crash

@@ -176,6 +176,10 @@ class KafkaBroker:
         """What `commit` stored last, or None."""
         return await self._positions.committed(self._connection.group(group), *self._place(topic, partition))
 
+    async def holder(self, group: str, name: str) -> str | None:
+        """The member id of whoever is in `group` under the static name `name`; None when nobody is."""
+        return await self._positions.holder(self._connection.group(group), name)
+
     async def incarnation(self, topic: str) -> str:
         """The id that Kafka gave the topic when it was made; asked anew each time."""
         self.partitions(topic)

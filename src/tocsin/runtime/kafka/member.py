@@ -18,7 +18,7 @@ from faust.types import TP
 from yarl import URL
 
 from tocsin.runtime.arrivals import Place
-from tocsin.runtime.broker import Record, Unavailable
+from tocsin.runtime.broker import Broken, Record, Unavailable
 from tocsin.runtime.kafka.broker import KafkaBroker
 from tocsin.runtime.kafka.errors import explain
 from tocsin.runtime.kafka.heartbeat import HeartbeatLease
@@ -36,6 +36,8 @@ TEND_EVERY: Final = 3.0
 SUSPEND_SHARE: Final = 0.6
 """Of the session's seconds: a member that takes longer to let go is thrown out of the group."""
 STOP_GRACE: Final = 3.0
+FENCED: Final = 82
+"""Kafka's code for a static name that somebody else has joined with."""
 TROUBLE_COUNTS: Final = 5.0
 """Seconds that a refusal is shown; as long as it stands it comes again every second or two."""
 MOVED_ON: Final = (
@@ -114,7 +116,11 @@ class Member:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            self.fail(error)
+            await self.ended(error)
+
+    async def ended(self, error: BaseException) -> None:
+        """See `Wants.ended`. Behind an unexpected error may be that somebody else has our name."""
+        self.fail(FENCED if await self._replaced() else error)
 
     async def _tend(self) -> None:
         """Now and then: store positions for lag tools, and set a delivery right that went past its readers."""
@@ -141,11 +147,11 @@ class Member:
         """Wait for what ended delivery for good."""
         return await asyncio.shield(self._failure)
 
-    def fail(self, error: BaseException) -> None:
-        """See `Wants.fail`; the first reason counts."""
+    def fail(self, error: BaseException | int) -> None:
+        """Have the process end; the first reason counts. A number is an error code of Kafka's protocol."""
         if not self._failure.done():
-            told = RuntimeError(explain(error, group=self.session.connection.group(self._group)))
-            told.__cause__ = error
+            told = Broken(explain(error, group=self.session.connection.group(self._group)))
+            told.__cause__ = error if isinstance(error, BaseException) else None
             self._failure.set_result(told)
 
     async def stop(self, grace: float) -> None:
@@ -167,7 +173,22 @@ class Member:
         """See `Wants.revoked`. All partitions go at every rebalance; those that come back are not loaded again."""
         await self._cut_loading()
         self._inbox.shut()
+        if await self._replaced():
+            # To join again would throw the other one out, and so on, and neither would ever work.
+            self._app.consumer.thread.resign()
+            self.fail(FENCED)
         await self.share.suspend(self.session.seconds * SUSPEND_SHARE)
+
+    async def _replaced(self) -> bool:
+        """Whether somebody else is in the group under our name by now. Kafka tells that only to clients that speak a
+        newer protocol; the others learn that they are unknown, and would throw out whoever has thrown them out."""
+        name = self.session.member
+        if name is None or self.generation == 0:
+            return False  # before the first assignment it is our own former process that has the name
+        with suppress(Unavailable, Broken):
+            holder = await self._broker.holder(self._group, name)
+            return holder is not None and holder != self._app.consumer.thread.member_id()
+        return False
 
     async def _cut_loading(self) -> None:
         task, self._loading = self._loading, None

@@ -1,4 +1,4 @@
-"""What consumer groups have committed, and commits for groups.
+"""What consumer groups have committed, commits for groups, and who has a static name in one.
 
 In: positions of partitions, by their names in the cluster. Out: the same, kept by the cluster. A group with live
 members takes commits of theirs only; then it is the member of this process that commits (`KafkaBroker.attach`).
@@ -16,6 +16,7 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from tocsin.runtime.broker import Broken, Unavailable
 from tocsin.runtime.kafka.cluster import Address, Cluster, Unanswered, Unsent
 from tocsin.runtime.kafka.errors import explain
+from tocsin.runtime.kafka.requests import GroupsRequest
 
 __all__ = ["Positions"]
 
@@ -73,6 +74,22 @@ class Positions:
             return answer.error_code or code, (offset, metadata or "") if offset >= 0 else None
 
         found: tuple[int, str] | None = await self._at_coordinator(group, ask)
+        return found
+
+    async def holder(self, group: str, name: str) -> str | None:
+        """The member id of whoever is in `group` under the static name `name`; None when nobody is.
+
+        Raises:
+            Unavailable, Broken.
+        """
+
+        async def ask(address: Address) -> tuple[int, str | None]:
+            answer = await self._cluster.ask(address, "group", GroupsRequest([group]))
+            told = answer.to_object()["groups"][0]
+            ids = [member["member_id"] for member in told["members"] if member["instance_id"] == name]
+            return told["error_code"], ids[0] if ids else None
+
+        found: str | None = await self._at_coordinator(group, ask)
         return found
 
     async def _at_coordinator(self, group: str, ask: Callable[[Address], Awaitable[tuple[int, Any]]]) -> Any:

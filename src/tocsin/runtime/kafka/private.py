@@ -75,6 +75,7 @@ _DRIVER: Final = "faust.transport.drivers.aiokafka"
 _CONSUMER: Final = f"{_DRIVER}:Consumer"
 _THREAD: Final = f"{_DRIVER}:AIOKafkaConsumerThread"
 _HEARTBEAT: Final = "the lease counts from a heartbeat that was answered"
+_NAME: Final = "somebody else may have joined with our name; then we must not join again"
 _DEAD: Final = "what ended the fetcher, which nobody else would notice"
 _FEEDING: Final = "our own loop of fetches: one message a batch, only from partitions that have room"
 
@@ -114,6 +115,8 @@ FAUST: Final = (
     Private("aiokafka.consumer.fetcher:Fetcher", "_fetch_task", _DEAD, instance=True),
     Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "_do_heartbeat", _HEARTBEAT),
     Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "check_errors", _DEAD),
+    Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "member_id", _NAME, instance=True),
+    Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "_max_poll_interval", _NAME, instance=True),
 )
 
 PRIVATE: Final[tuple[Private, ...]] = AIOKAFKA + FAUST

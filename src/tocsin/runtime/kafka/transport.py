@@ -113,7 +113,7 @@ class Wants(Protocol):
     def troubled(self, error: BaseException) -> None:
         """Delivery is refused for a reason that may pass."""
 
-    def fail(self, error: BaseException) -> None:
+    async def ended(self, error: BaseException) -> None:
         """Delivery has ended for good."""
 
 
@@ -150,6 +150,15 @@ class _Thread(driver.AIOKafkaConsumerThread):
             _wants(self.app).unreadable(TP(*tp) for tp in fetched)
             fetched.clear()
             return {}
+
+    def member_id(self) -> str:
+        """Of this member, given by the group; empty when the group has none for it (any more)."""
+        id_of: str = self._ensure_consumer()._coordinator.member_id
+        return id_of
+
+    def resign(self) -> None:
+        """Never join again: aiokafka rejoins only for those who fetch often enough."""
+        self._ensure_consumer()._coordinator._max_poll_interval = -1.0
 
     async def check(self) -> None:
         """Raise what ended a part of the consumer that nobody awaits: it would be silent for ever."""
@@ -232,7 +241,7 @@ class _Consumer(driver.Consumer):
             raise
         except Exception as error:
             if not self.should_stop:
-                wants.fail(error)
+                await wants.ended(error)
             raise
 
     async def _drain_once(self, wants: Wants) -> None:
