@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from random import SystemRandom
 from secrets import token_hex
 from typing import Final, Protocol, runtime_checkable
@@ -128,8 +127,8 @@ class Node:
         self._feed = SettingsFeed(self._world)
         self._persist = PersistShare(self._world, self._supervisor, event_log) if event_log else None
         self._core = CoreShare(self._world, self._feed, self._supervisor, Lanes(channels), partitions, stream)
-        mapper = partial(topology.mapper, partitions, stream)
-        self._ingest = IngestShare(self._world, self._feed, self._supervisor, mapper, sources)
+        mapper = topology.mapper(partitions, stream)  # one for all sources: what it remembers is bounded for all
+        self._ingest = IngestShare(self._world, self._feed, self._supervisor, lambda: mapper, sources)
         every: tuple[Share | None, ...] = (self._core, self._persist, self._ingest)
         self._shares = [share for share in every if share is not None and share.name in groups]
 
