@@ -17,7 +17,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -61,8 +61,9 @@ def free_ports(count: int) -> list[int]:
 class Node:
     """One broker process, controller too."""
 
-    def __init__(self, number: int, directory: Path, ports: Mapping[str, int]) -> None:
+    def __init__(self, number: int, directory: Path, ports: Mapping[str, int], java: Sequence[str] = HEAP) -> None:
         self.number = number
+        self.java = java
         self.directory = directory
         self.ports = ports
         self._running: subprocess.Popen[bytes] | None = None
@@ -89,7 +90,7 @@ class Node:
     def start(self, *, wait: bool = True) -> None:
         """Start it on its old data; `wait` until it listens."""
         assert not self.running, f"node {self.number} runs already"
-        words = ["java", *HEAP, f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"]
+        words = ["java", *self.java, f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"]
         words += ["-cp", f"{libs()}/*", "kafka.Kafka", str(self.directory / "server.properties")]
         with self.output.open("ab") as out:
             self._running = subprocess.Popen(words, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
@@ -151,7 +152,13 @@ class Cluster:
     """One or three nodes. A context manager, or `start` and `stop`."""
 
     def __init__(
-        self, directory: Path, *, nodes: int = 1, security: bool = False, properties: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        *,
+        nodes: int = 1,
+        security: bool = False,
+        properties: Mapping[str, str] | None = None,
+        java: Sequence[str] = HEAP,
     ) -> None:
         """
         Args:
@@ -159,6 +166,7 @@ class Cluster:
             nodes: 1 or 3; with three everything has three replicas of which two must be in sync.
             security: add the listeners SASL, SSL and MTLS and the ACLs, and make user USER with PASSWORD.
             properties: further broker settings.
+            java: options of the virtual machine.
         """
         self.directory = directory
         self.security = security
@@ -169,6 +177,7 @@ class Cluster:
                 number,
                 directory / f"node-{number}",
                 dict(zip(("CONTROLLER", *LISTENERS), ports[at : at + 5], strict=True)),
+                java,
             )
             for number, at in enumerate(range(0, nodes * 5, 5), 1)
         ]
