@@ -108,6 +108,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("gauge", "tocsin_ready", "1 when alerts are taken and worked on, else 0; what /-/ready says.", ()),
     Metric("gauge", "tocsin_problems", "Lines that /-/ready lists.", ()),
     Metric("gauge", "tocsin_clock_seconds", "What tocsin takes for now, in seconds since 1970.", ()),
+    Metric("gauge", "tocsin_clock_step_seconds", "By how much the machine's clock has stepped and is not followed."),
     Metric("gauge", "tocsin_disk_free_bytes", "Room left for log and event log, where there is less.", ()),
     Metric(
         "gauge",

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from tocsin.domain.errors import TocsinError
 from tocsin.runtime.arrivals import Place
+from tocsin.runtime.clock import Stepping
 from tocsin.runtime.world import World
 
 __all__ = ["EVERY", "Signs", "Stuck", "Watch"]
@@ -77,6 +78,7 @@ class Watch:
         self._before = now
         metrics.set("tocsin_event_loop_lag_seconds", late)
         problems.tell("event loop", late > LOOP_LATE, f"came back {late:.1f} s late")
+        self._look_at_clock()
         for group, signs in self._signs().items():
             metrics.set("tocsin_fetch_age_seconds", signs.fetch_age, group)
             metrics.set("tocsin_heartbeat_age_seconds", signs.heartbeat_age, group)
@@ -87,6 +89,14 @@ class Watch:
             problems.tell(f"{group} delivery", signs.fetch_age > SILENT, silent)
             alone = f"not confirmed for {signs.heartbeat_age:.0f} s; others may have taken over, so nothing is sent"
             problems.tell(f"{group} membership", signs.heartbeat_age > signs.session, alone)
+
+    def _look_at_clock(self) -> None:
+        clock = self._world.clock
+        if isinstance(clock, Stepping):
+            step = clock.step
+            self._world.metrics.set("tocsin_clock_step_seconds", step)
+            text = f"the machine's clock has stepped by {step:+.0f} s; it is followed slowly, once it has kept to that"
+            self._world.problems.tell("clock", step != 0, text)
 
     def only(self, places: Collection[tuple[str, Place]]) -> None:
         """This process reads these (stage, place) from now on: what was known of others is forgotten, and shown no

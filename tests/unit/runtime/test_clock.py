@@ -15,10 +15,45 @@ def clocks() -> list[Clock]:
     return [SystemClock(), VirtualClock(START)]
 
 
-def test_when_the_wall_clock_is_set_back_time_stands_still_until_it_is_caught_up() -> None:
-    minutes = iter([0, 5, 3, 4, 6])
-    clock = SystemClock(lambda: START + timedelta(minutes=next(minutes)))
-    assert [(clock.now() - START) // timedelta(minutes=1) for _ in range(5)] == [0, 5, 5, 5, 6]
+def stepped(*walls: tuple[float, float]) -> tuple[SystemClock, list[float]]:
+    """A clock after readings of (uptime, wall) in seconds, and what it showed."""
+    readings = iter(walls)
+    now: list[float] = [0.0, 0.0]
+    clock = SystemClock(lambda: START + timedelta(seconds=now[1]), lambda: now[0])
+    shown = []
+    for now[0], now[1] in readings:
+        shown.append((clock.now() - START).total_seconds())
+    return clock, shown
+
+
+def test_a_small_difference_is_worked_off_slowly() -> None:
+    clock, shown = stepped((0, 0), (10, 14), (20, 24), (200, 204), (210, 214))
+    assert shown == [0, 10.5, 21, 204, 214]
+    assert clock.step == 0
+
+
+def test_a_step_forward_is_taken_once_the_wall_has_kept_to_it() -> None:
+    clock, shown = stepped((0, 0), (10, 3610), (69, 3669))
+    assert shown == [0, 10, 69]
+    assert clock.step == 3600
+    clock, shown = stepped((0, 0), (10, 3610), (69, 3669), (70, 3670), (71, 3671))
+    assert shown[3:] == [3670, 3671]
+    assert clock.step == 0
+
+
+def test_a_step_that_is_taken_back_was_never_followed() -> None:
+    clock, shown = stepped((0, 0), (10, 3610), (60, 3660), (65, 65), (130, 130))
+    assert shown == [0, 10, 60, 65, 130]
+    assert clock.step == 0
+
+
+def test_a_step_back_never_makes_time_stand_still() -> None:
+    clock, shown = stepped((0, 0), (10, -3590), (80, -3520), (1080, -2520), (1180, -2420))
+    assert shown == [0, 10, 45, 545, 595]
+    assert clock.step < 0
+    clock, shown = stepped((0, 0), (10, -3590), (80, -3520), (7400, 3800), (7500, 3900))
+    assert shown[3:] == [3800, 3900]
+    assert clock.step == 0
 
 
 def test_the_system_clock_shows_the_wall_in_utc() -> None:
