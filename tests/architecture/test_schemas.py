@@ -17,6 +17,7 @@ from tocsin.ingest.formats import native
 from tocsin.topics import EVENT_TOPICS
 from tocsin.wire import examples, schema
 from tocsin.wire.position import Position
+from tocsin.wire.state import IncidentState
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 NAMES = sorted(name for name in schema.documents() if not name.startswith("examples/"))
@@ -24,6 +25,7 @@ STRUCTS: dict[str, tuple[Any, Any]] = {
     **{name: (kind, examples.EVENTS[name]) for name, kind in ev.BY_TYPE.items()},
     "command": (Command, examples.COMMAND),
     "position": (Position, examples.POSITION),
+    "incident": (IncidentState, examples.STATE),
 }
 
 formats = FormatChecker(formats=())

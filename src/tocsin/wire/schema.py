@@ -20,6 +20,8 @@ from tocsin.domain import events as ev
 from tocsin.domain.command import ARGUMENTS, VERBS, Command
 from tocsin.wire import examples
 from tocsin.wire.position import Position
+from tocsin.wire.state import TYPE as STATE_TYPE
+from tocsin.wire.state import IncidentState
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 VERSION: Final = "v1"
@@ -37,6 +39,7 @@ INCIDENTS: Final = "incidents.events.v1"
 ESCALATIONS: Final = "escalations.events.v1"
 NOTIFICATIONS: Final = "notifications.events.v1"
 SETTINGS: Final = "settings.events.v1"
+STATES: Final = "incidents.state.v1"
 
 JOURNALS: Final = (
     (ev.IncidentEvent, (INCIDENTS,)),
@@ -87,6 +90,7 @@ def _records() -> Iterator[tuple[str, str, Schema, Any]]:
     yield "commands", "command", _command_schema(), examples.COMMAND
     yield "alerts", "alert", ALERT, examples.ALERT
     yield "positions", "position", schema_of(Position), examples.POSITION
+    yield "states", "incident", _state_schema(), examples.STATE
     yield "exports", "record", EXPORTED, examples.exported()
 
 
@@ -95,6 +99,13 @@ def _event_schema(kind: type[ev.Event]) -> Schema:
     schema["title"] = f"tocsin.{kind.TYPE}.{VERSION}"
     where = next(found for parent, found in JOURNALS if issubclass(kind, parent))
     schema["x-topics"] = list(where)
+    return schema
+
+
+def _state_schema() -> Schema:
+    schema = schema_of(IncidentState)
+    schema["title"] = STATE_TYPE
+    schema["x-topics"] = [STATES]
     return schema
 
 

@@ -9,12 +9,14 @@ from typing import Any, Final
 from tocsin.domain import events as ev
 from tocsin.domain.alert import RawMark
 from tocsin.domain.command import Command
+from tocsin.domain.incident import Incident
 from tocsin.domain.instant import to_ms
 from tocsin.wire.events import POSITION as POSITION_HEADER
 from tocsin.wire.events import encode, source_of, stamp
 from tocsin.wire.examples import incident, outcome
 from tocsin.wire.examples.story import COMMAND_ID, INCARNATION, INCIDENT, OFFSET, START, at
 from tocsin.wire.position import Position, encode_position, record_fingerprint
+from tocsin.wire.state import state_of
 
 INCIDENTS: Final = "incidents.events.v1"
 
@@ -42,6 +44,17 @@ COMMAND: Final = Command(
 POSITION: Final = Position(
     sources={"alerts.normalized.v1/0": (57, record_fingerprint(None, b"the record before"))},
     raw={"alerts.raw.v1/0": RawMark(INCARNATION, 88, 0, at(-0.25))},
+)
+
+STATE: Final = state_of(
+    Incident(
+        header=incident.INCIDENT_EVENTS[0].header,
+        group_key="alertname='DiskWillFillIn4Hours',cluster='eu-1'",
+        occurrences=4,
+        event_time=at(-0.25),
+        services=("orders-db",),
+        resolve_due_at=at(6),
+    )
 )
 
 ALERT: Final[dict[str, Any]] = {
