@@ -49,6 +49,7 @@ log: Final = logging.getLogger("tocsin.node")
 EVENT_LOG_GRACE: Final = 2.0
 """Seconds that the start waits for the event log. Without it the stream runs all the same, and is not ready."""
 PUBLISH_ATTEMPTS: Final = 3
+PUBLISH_SECONDS: Final = 5.0
 """A client waits for the answer: better to say no soon than to hold its connection."""
 GROUPS: Final = ("ingest", "core", "persist")
 """The shares of the work, in the order in which they are stopped: what a later one reads, an earlier one writes."""
@@ -175,12 +176,12 @@ class Node:
             raise ValueError(f"{topic} is a journal; its owner is the only writer")
         if not self._running or self._stopping or self._supervisor.failure is not None:
             raise NotReady("; ".join(self.health().problems))
-        attempt = 1
+        attempt, ends = 1, self._world.clock.monotonic() + PUBLISH_SECONDS
         while True:
             try:
                 return await self.broker.append(topic, partition, drafts)
             except Unavailable as error:
-                if attempt == PUBLISH_ATTEMPTS:
+                if attempt == PUBLISH_ATTEMPTS or self._world.clock.monotonic() > ends:
                     raise
                 await self._world.wait_after(f"append {topic}/{partition}", 1, error)
                 attempt += 1
@@ -258,8 +259,10 @@ class Node:
             try:
                 for stage, places in readers:
                     self._watch.lagging(stage, await measure(self._world, stage, places))
-            except Unavailable as error:
-                log.info("the gauges keep what they showed: %s", error)
+            except Unavailable as error:  # everybody else waits patiently, some of them for long
+                self._world.problems.put("log", str(error))
+            else:
+                self._world.problems.drop("log")
 
     async def _retention(self) -> None:
         """A log that does not forget by itself is told to, now and then; what has not been read is kept."""

@@ -71,6 +71,8 @@ class Topic(NamedTuple):
     id: str
     leaders: tuple[int, ...]
     """The leader's node of each partition, -1 for none."""
+    offline: tuple[tuple[int, ...], ...] = ()
+    """Of each partition the nodes that cannot serve it: they are away, or the disk on which they keep it is."""
 
 
 def lasting(error: BaseException) -> bool:
@@ -113,6 +115,9 @@ class Cluster:
             raise Unsent(self.servers, kafka.for_code(known.error if known else 3)())
         node = known.leaders[partition] if partition < len(known.leaders) else -1
         if node not in self._nodes:
+            offline = known.offline[partition] if partition < len(known.offline) else ()
+            if present := [number for number in offline if number in self._nodes]:
+                raise Unsent(self.servers, kafka.KafkaStorageError(f"node {present[0]}"))
             raise Unsent(self.servers, kafka.LeaderNotAvailableError())
         return self._nodes[node]
 
@@ -188,8 +193,11 @@ class Cluster:
             self._refreshing = None
         self._nodes = {node: (host, port) for node, host, port, *_ in answer.brokers}
         for error, name, topic_id, _, partitions, *_ in answer.topics:
-            leaders = {number: leader for _, number, leader, *_ in partitions}
-            self.topics[name] = Topic(error, topic_id.hex, tuple(leaders.get(n, -1) for n in range(len(leaders))))
+            known = {number: (leader, tuple(offline)) for _, number, leader, _, _, _, offline, *_ in partitions}
+            each = [known.get(number, (-1, ())) for number in range(len(known))]
+            self.topics[name] = Topic(
+                error, topic_id.hex, tuple(leader for leader, _ in each), tuple(offline for _, offline in each)
+            )
         self.version += 1
 
     def _by_likelihood(self) -> list[Address]:

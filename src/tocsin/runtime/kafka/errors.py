@@ -183,6 +183,7 @@ _SAYS: Final = (
     kafka.InvalidReplicationFactorError,
     kafka.UnsupportedSaslMechanismError,
     kafka.UnsupportedCodecError,
+    kafka.KafkaStorageError,
     OSError,
 )
 """Errors whose own words help and hold no secret."""
