@@ -10,7 +10,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -216,9 +216,15 @@ class Outcome:
 
 @asynccontextmanager
 async def under_load(
-    installation: Installation, sink: Sink, chance: random.Random, load: Load | None = None
+    installation: Installation,
+    sink: Sink,
+    chance: random.Random,
+    load: Load | None = None,
+    *,
+    holes: Collection[str] = (),
 ) -> AsyncIterator[Outcome]:
-    """Start the workers and load for them; at the end stop everything in order and judge it."""
+    """Start the workers and load for them; at the end stop everything in order and judge it. `holes`: topics in which
+    transactions of others leave marks."""
     load, over, outcome = load or Load(), False, Outcome()
     await installation.start()
     async with Subscriber(installation) as subscriber:
@@ -240,7 +246,7 @@ async def under_load(
                 raise failure
         await quiet(installation)
         await installation.stop()
-        checked = await judge(installation, sink.journal, subscriber, [spread, stream])
+        checked = await judge(installation, sink.journal, subscriber, [spread, stream], holes=holes)
     outcome.problems, outcome.counts = checked.problems, checked.counts
     outcome.accepted = len(spread.accepted) + len(stream.accepted)
     outcome.unknown, outcome.commands = len(spread.unknown) + len(stream.unknown), people.given

@@ -12,7 +12,7 @@ import json
 import sqlite3
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,11 +189,11 @@ async def judge(
     subscriber: Subscriber,
     loads: Sequence[Spread | Stream],
     *,
-    settled: bool = True,
+    holes: Collection[str] = (),
 ) -> Checked:
     """Everything that is promised, of an installation whose workers have been stopped in order."""
     log = await read_log(installation)
-    checked = check(log, [received(one) for one in sends], await kept(installation, log), settled=settled)
+    checked = check(log, [received(one) for one in sends], await kept(installation, log), holes=holes)
     counted = history(log)
     await subscriber.caught_up(counted)
     problems = [*checked.problems, *_intake(log, loads), *_subscribed(counted, subscriber)]

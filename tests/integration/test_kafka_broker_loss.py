@@ -1,0 +1,56 @@
+"""Brokers that are killed, stopped and frozen under workers and load: all goes on by itself, nothing is lost.
+
+Environment:
+    TOCSIN_BROKER_KILLS=<number>  how often a node is hit
+"""
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from integration.kafka_chaos import Chaos, Load, Wanted, under_load
+from integration.kafka_judging import told
+from integration.kafka_running import Installation, count
+from integration.running import Sink
+from kafka.cluster import Cluster
+from kafka.fixtures import runnable
+from kafka.topics import delete_prefix
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+
+
+async def hit(directory: Path, cluster: Cluster, prefix: str, seed: int, faults: int) -> None:
+    """Two workers under load while `faults` nodes are hit, one after the other."""
+    chance = random.Random(seed)
+    async with (
+        Sink() as sink,
+        Installation(directory, cluster.servers, prefix, sink.url, workers=2) as installation,
+    ):
+        async with under_load(installation, sink, chance, Load(http=40.0, direct=10.0)) as outcome:
+            chaos = Chaos(installation, chance, cluster.nodes)
+            await chaos.run(Wanted(broker_faults=faults))
+        print(seed, dict(chaos.done), outcome.summary())
+        assert not outcome.problems, told(outcome.problems)
+        assert not chaos.crashes, chaos.crashes[0]
+        assert outcome.counts["alerts"] > 100
+
+
+@pytest.fixture
+async def three_prefix(three_kafkas: Cluster, seed: int) -> AsyncIterator[str]:
+    prefix = f"loss{seed}."
+    yield prefix
+    await delete_prefix(three_kafkas.servers, prefix)
+
+
+async def test_one_of_three_nodes_at_a_time(
+    tmp_path: Path, three_kafkas: Cluster, three_prefix: str, seed: int
+) -> None:
+    await hit(tmp_path, three_kafkas, three_prefix, seed, count("TOCSIN_BROKER_KILLS", 3))
+
+
+async def test_the_only_node(tmp_path: Path, seed: int) -> None:
+    runnable()
+    with Cluster(tmp_path / "kafka") as cluster:
+        await hit(tmp_path, cluster, "", seed, 1)
