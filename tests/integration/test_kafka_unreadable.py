@@ -32,7 +32,8 @@ CHECKED_FROM = 21
 
 def spoiled(drafts: Sequence[Draft], timestamp: int, identity: Identity, sequence: int, *_: object) -> bytearray:
     """A batch as `encode` makes it, with a header name that is no UTF-8 instead of `h-name`."""
-    batch = bytearray(bytes(encode(drafts, timestamp, identity, sequence)).replace(b"h-name", b"\xff\xfe\xff\xfe\xff\xfe"))
+    written = bytes(encode(drafts, timestamp, identity, sequence))
+    batch = bytearray(written.replace(b"h-name", b"\xff\xfe\xff\xfe\xff\xfe"))
     struct.pack_into(">I", batch, CHECKED_FROM - 4, calc_crc32c(bytes(batch[CHECKED_FROM:])))
     return batch
 
