@@ -85,11 +85,11 @@ def interpreter(peer: str) -> Path:
     return python
 
 
-async def run(peer: str, filled: Filled, groups: int | None) -> dict[str, Any]:
+async def run(peer: str, filled: Filled, fresh: int | None) -> dict[str, Any]:
     """Run one program of `peers/` over a filled topic.
 
     Args:
-        groups: how many it has to find; None = it does not look.
+        fresh: how many alerts are no repeats; None = it does not look.
 
     Raises:
         LeftOut: it cannot be installed or does not end well.
@@ -113,7 +113,7 @@ async def run(peer: str, filled: Filled, groups: int | None) -> dict[str, Any]:
     if not lines:
         raise LeftOut(f"ended with {process.returncode}: {err.decode(errors='replace').strip()[-300:]}")
     found: dict[str, Any] = json.loads(lines[-1])
-    right = found["alerts"] == filled.alerts and groups in (None, found["groups"])
+    right = found["alerts"] == filled.alerts and fresh in (None, found["fingerprints"])
     return {**found, "ok": right}
 
 

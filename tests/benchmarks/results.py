@@ -5,6 +5,7 @@ In: what a script found. Out: one JSON document, in `tests/benchmarks/results/` 
 
 import json
 import statistics
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,3 +34,15 @@ def keep(name: str, document: dict[str, Any], directory: Path = RESULTS) -> Path
     path = directory / f"{name}.json"
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def right(found: Any) -> bool:
+    """Whether every `ok` in it is true."""
+    if isinstance(found, dict):
+        return found.get("ok", True) is True and all(map(right, found.values()))
+    return all(map(right, found)) if isinstance(found, list) else True
+
+
+def say(line: str) -> None:
+    """How far it is, on standard error."""
+    print(line, file=sys.stderr, flush=True)

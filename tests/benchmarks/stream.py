@@ -1,129 +1,188 @@
-"""P1 and P2 of the measures: alerts per second and core, from Kafka to durable incident events, beside peers.
+"""Alerts a second and core from Kafka to durable incident events: P1 with 95 % repeats, P2 with none.
 
-    python tests/benchmarks/stream.py [--quick]
+    python tests/benchmarks/stream.py [--smoke] [--only p1] [--kafka host:port] [--no-peers]
 
-P1: 95 % repeats, ten alerts a group. P2: each alert opens an incident. One alert a record, about 0.95 KB, four
-partitions; the topic is full before a process starts, and its CPU time counts from the first tenth of the alerts on,
-so that starting does not. Per core = per CPU second of tocsin's processes (all threads, Kafka's client included), with
-ingest and correlate: what comes after the incident events is the row `with_escalation_and_notification`.
-Three runs after a warm-up. The events are read back and folded: each alert once, as many incidents as were sent.
-Peers and limits are measured in the same run, see `rivals.py`. Prints one JSON document; exit 1 when a count is wrong.
+The raw topic is filled first; then tocsin's process, warm and in its group, is let go until all incident events are in
+the log. Per core = alerts per CPU second of tocsin's process (user and system, all threads). Variants: `events` is
+ingest and correlate, which is what the metric is about; `whole` is `tocsin run` with escalate and notify, too (no
+channel, no event log). Payloads: one alert a record, and ten, as Alertmanager groups them. Checked after each run: a
+plain count of the events finds every alert exactly once, and the group's position is the end of the topic.
+
+Peers in the same run read the same topic and do the least that is comparable (`peers/counting.py`): decode, recognise
+repeats in a dict, send an event for a new alert; Alertmanager is fed over HTTP. Prints JSON; exit 1 when a check fails.
 """
 
 import argparse
 import asyncio
 import json
-import statistics
 import sys
-from collections.abc import Awaitable, Callable
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from alerts import Traffic
-from arena import EVENTS, fill, history, kafka, program, rates, read_all, stand, until_done
-from measuring import machine
-from rivals import INSTALLED, OWN, NotInstalled, alertmanager, processor
+from alerts import GROUP_OF, Traffic
+from log import Reader, broker, committed, create, fill, prefixed
+from peer import Filled, LeftOut, run, run_alertmanager
+from reference import Found, Sent
+from results import right, say, spread, stamped
+from workers import CUT, INCIDENTS, RAW, TOCSIN, Workers
 
-WORKER: Final = Path(__file__).with_name("worker.py")
+PARTITIONS: Final = 4
+CHUNK_ALERTS: Final = 400
+"""Alerts that go to one partition before the next one has its turn."""
+WARM_SHARE: Final = 0.2
 RUNS: Final = 3
-RUN_SECONDS_MAX: Final = 180
-SETTLE_SECONDS: Final = 1.5
-"""Repeats wait a second for company."""
-ALERTS: Final = {"P1": 200_000, "P2": 60_000}
-PEER_ALERTS: Final = {"P1": 60_000, "P2": 30_000}
-QUICK: Final = 10
-"""How many times fewer alerts with `--quick`, and one run without a warm-up: to see that it works."""
-REPEATS: Final = {"P1": 0.95, "P2": 0.0}
-GROUPED: Final = {"P1": 10, "P2": 1}
+PEERS: Final = {"faust": "faust_stock", "quix": "quix", "bytewax": "bytewax_flow"}
+LIMITS: Final = {"getmany_decode": "limit_decode", "consume_decode_encode_append": "limit_append"}
+JOURNALS: Final = (INCIDENTS, "escalations.events.v1", "notifications.events.v1")
+ALERTS_PER_SECOND_MIN: Final = 2000
+"""Slower than this is not waited for."""
 
 
-def traffic(metric: str, count: int, seed: int) -> Traffic:
-    began = datetime.now(UTC) - timedelta(minutes=1)
-    return Traffic(count, REPEATS[metric], seed=seed, grouped=GROUPED[metric], began=began)
+@dataclass(frozen=True)
+class Metric:
+    """One row of MEASURES."""
+
+    name: str
+    repeats: float
+    alerts: int
+    peer_alerts: int
 
 
-async def tocsin(servers: str, sent: Traffic, stages: str) -> dict[str, Any]:
-    """One run of one process."""
-    async with stand(servers, "tocsin") as made:
-        await asyncio.to_thread(made.make_topics)
-        await fill(made, sent)
-        async with program("tocsin", sys.executable, WORKER, made.config(), stages) as running:
-            await until_done([running], sent.count, RUN_SECONDS_MAX)
-            await asyncio.sleep(SETTLE_SECONDS)
-            found = rates([running])
-        told = history(await read_all(made, EVENTS))
-    found["correct"] = told == {"alerts": sent.count, "incidents": sent.incidents}
-    if not found["correct"]:
-        found["told"] = told
-    return found
+METRICS: Final = (Metric("p1", 0.95, 200_000, 60_000), Metric("p2", 0.0, 100_000, 40_000))
 
 
-async def several(
-    run: Callable[[int], Awaitable[dict[str, Any]]], runs: int, *, warm_up: bool = True
-) -> dict[str, Any]:
-    """Median and spread of `runs`; what cannot be had says why."""
-    try:
-        if warm_up:
-            await run(0)
-        found = [await run(number) for number in range(1, runs + 1)]
-    except NotInstalled as error:
-        return {"not_installed": str(error)}
-    except (RuntimeError, TimeoutError) as error:
-        return {"failed": str(error)}
-    values = [one["alerts_per_cpu_second"] for one in found]
+def traffic(metric: Metric, alerts: int, per_record: int, seed: int) -> Traffic:
+    """What is sent: it has begun a minute ago, in the order in which it is sent."""
+    grouped = GROUP_OF if metric.repeats else 1
+    began = datetime.now(UTC) - timedelta(seconds=60 + alerts * (1 - metric.repeats) / 1000)
+    return Traffic(alerts, metric.repeats, seed=seed, per_record=per_record, grouped=grouped, began=began)
+
+
+async def tocsin_once(servers: str, sent: Traffic, whole: bool, warm: Traffic) -> dict[str, Any]:
+    """One run of one process, after a small one of the same process."""
+    found, plain, records = Found(), Sent(), 0
+    topics = JOURNALS if whole else JOURNALS[:1]
+    entry = TOCSIN if whole else CUT
+    async with prefixed(servers) as prefix:
+        with tempfile.TemporaryDirectory(prefix="tocsin-benchmark-") as folder:
+            async with Workers(Path(folder), servers, prefix, entry=entry, partitions=PARTITIONS) as workers:
+                for part in (warm, sent):
+                    values = list(part.records())
+                    plain.add(values)
+                    records += len(values)
+                    seconds_max = 20 + part.count / ALERTS_PER_SECOND_MIN
+                    taken = await workers.work(values, CHUNK_ALERTS // part.per_record, seconds_max, topics)
+            async with Reader(servers, [prefix + INCIDENTS], PARTITIONS) as reader:
+                async for record in reader.to_the_end():
+                    found.add(record)
+            positions = await committed(servers, f"{prefix}tocsin.ingest")
+    problems = found.problems(plain)
+    if (stands := sum(offset for (topic, _), offset in positions.items() if topic == prefix + RAW)) != records:
+        problems.append(f"{records} raw records, the positions say {stands}")
+    if not taken.finished:
+        problems.append("it did not come to an end in time")
     return {
-        "alerts_per_cpu_second": round(statistics.median(values)),
-        "spread": max(values) - min(values),
-        "alerts_per_second": round(statistics.median(one["alerts_per_second"] for one in found)),
-        **({"correct": all(one["correct"] for one in found)} if "correct" in found[0] else {}),
-        "runs": found,
+        "alerts": sent.count,
+        "incidents": len(found.opened),
+        "kinds": dict(found.kinds),
+        "seconds": round(taken.seconds, 3),
+        "cpu_seconds": round(taken.cpu_seconds, 3),
+        "ok": not problems,
+        "problems": problems,
     }
 
 
-async def measured(servers: str, metric: str, runs: int, divided: int) -> dict[str, Any]:
-    """One metric with its peers and limits."""
-    count, peer_count = ALERTS[metric] // divided, PEER_ALERTS[metric] // divided
-    warm = divided == 1
-
-    async def ours(seed: int, stages: str = "events") -> dict[str, Any]:
-        return await tocsin(servers, traffic(metric, count // (1 if seed else 4), seed), stages)
-
-    async def whole(seed: int) -> dict[str, Any]:
-        return await ours(seed, "all")
-
-    async def am(seed: int) -> dict[str, Any]:
-        async with stand(servers, "alertmanager") as made:
-            return await alertmanager(made, traffic(metric, peer_count, seed))
-
-    result: dict[str, Any] = {"tocsin": await several(ours, runs, warm_up=warm)}
-    result["with_escalation_and_notification"] = await several(whole, 1, warm_up=False)
-    result["alertmanager"] = await several(am, runs, warm_up=warm)
-    for name in (*OWN, *INSTALLED):
-
-        async def peer(seed: int, name: str = name) -> dict[str, Any]:
-            # A limit is quick: it needs more alerts to take a measurable time.
-            alerts = count if name.startswith("limit") else peer_count
-            return await processor(servers, name, traffic(metric, alerts, seed))
-
-        result[name] = await several(peer, runs, warm_up=warm)
-    return result
+async def tocsin(servers: str, metric: Metric, per_record: int, whole: bool, runs: int) -> dict[str, Any]:
+    """The runs of one variant."""
+    each = []
+    for number in range(runs):
+        sent = traffic(metric, metric.alerts, per_record, seed=number + 1)
+        warm = traffic(metric, int(metric.alerts * WARM_SHARE), per_record, seed=100 + number)
+        each.append(await tocsin_once(servers, sent, whole, warm))
+    return rates(f"{metric.name} tocsin, {per_record} a record{', whole' if whole else ''}", each)
 
 
-async def main_async(quick: bool) -> dict[str, Any]:
-    with kafka() as servers:
-        divided, runs = (QUICK, 1) if quick else (1, RUNS)
-        return {metric: await measured(servers, metric, runs, divided) for metric in ("P1", "P2")}
+def rates(name: str, each: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Median and spread of the runs, and whether all of them were right."""
+    found = {
+        "alerts_per_cpu_second": spread([one["alerts"] / max(one["cpu_seconds"], 0.01) for one in each], 0),
+        "alerts_per_second": spread([one["alerts"] / max(one["seconds"], 0.01) for one in each], 0),
+        "ok": all(one["ok"] for one in each),
+        "runs": list(each),
+    }
+    say(f"{name}: {found['alerts_per_cpu_second']} alerts a CPU second{'' if found['ok'] else ', WRONG'}")
+    return found
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the alerts, one run each")
-    asked = parser.parse_args()
-    result = asyncio.run(main_async(asked.quick))
-    print(json.dumps({"benchmark": "stream", "quick": asked.quick, "machine": machine(), **result}, indent=2))
-    return 0 if all(result[metric]["tocsin"].get("correct") for metric in result) else 1
+async def others(servers: str, metric: Metric, per_record: int, runs: int, names: dict[str, str]) -> dict[str, Any]:
+    """Peers or limits, one after the other, each `runs` times over a topic of its own."""
+    found: dict[str, Any] = {}
+    sent = traffic(metric, metric.peer_alerts, per_record, seed=1)
+    values = list(sent.records())
+    for name, program in names.items():
+        fresh = None if name in LIMITS else sent.fresh
+        each = []
+        async with prefixed(servers) as prefix:
+            try:
+                for number in range(runs):
+                    topic, out = f"{prefix}raw.{number}", f"{prefix}events.{number}"
+                    await create(servers, {topic: PARTITIONS})
+                    await fill(servers, topic, values, PARTITIONS, CHUNK_ALERTS // per_record)
+                    filled = Filled(servers, topic, out, PARTITIONS, len(values), sent.count)
+                    each.append(await run(program, filled, fresh))
+                found[name] = rates(f"{metric.name} {name}, {per_record} a record", each)
+            except LeftOut as reason:
+                say(f"{metric.name} {name} is left out: {reason}")
+                found[name] = {"left_out": str(reason)}
+    return found
+
+
+async def alertmanager(metric: Metric, runs: int) -> dict[str, Any]:
+    """The same alerts over HTTP, 64 a request."""
+    values = list(traffic(metric, metric.peer_alerts, 1, seed=1).records())
+    try:
+        return rates(f"{metric.name} alertmanager", [await run_alertmanager(values) for _ in range(runs)])
+    except LeftOut as reason:
+        return {"left_out": str(reason)}
+
+
+async def measure(servers: str, metric: Metric, runs: int, peers: bool) -> dict[str, Any]:
+    """Everything of one metric."""
+    found: dict[str, Any] = {
+        "repeats": metric.repeats,
+        "tocsin": {
+            "events_one_a_record": await tocsin(servers, metric, 1, False, runs),
+            "events_ten_a_record": await tocsin(servers, metric, 10, False, runs),
+            "whole_ten_a_record": await tocsin(servers, metric, 10, True, runs),
+        },
+    }
+    if peers:
+        for per_record, name in ((1, "one_a_record"), (10, "ten_a_record")):
+            found[f"peers_{name}"] = await others(servers, metric, per_record, runs, PEERS)
+            found[f"limits_{name}"] = await others(servers, metric, per_record, runs, LIMITS)
+        found["peers_one_a_record"]["alertmanager_http"] = await alertmanager(metric, runs)
+    return found
+
+
+async def main(asked: argparse.Namespace) -> int:
+    found: dict[str, Any] = {}
+    async with broker(asked.kafka) as servers:
+        for metric in METRICS:
+            if asked.only in (None, metric.name):
+                small = replace(metric, alerts=4_000, peer_alerts=2_000) if asked.smoke else metric
+                found[metric.name] = await measure(servers, small, 1 if asked.smoke else RUNS, not asked.no_peers)
+    print(json.dumps(stamped("stream", asked.smoke, found), indent=1))
+    return 0 if right(found) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="some seconds each: does it run?")
+    parser.add_argument("--only", choices=[metric.name for metric in METRICS])
+    parser.add_argument("--kafka", help="host:port of a broker; without it one is started")
+    parser.add_argument("--no-peers", action="store_true")
+    sys.exit(asyncio.run(main(parser.parse_args())))

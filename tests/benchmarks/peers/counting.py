@@ -1,4 +1,4 @@
-"""The least that is comparable, for every peer: decode, recognise a repeat by its labels, one event for a new group.
+"""The least that is comparable, for every peer: decode, recognise a repeat by its labels, one event for a new alert.
 
 In: values of raw records. Out: events to send, counts, and the CPU and wall seconds from the first record on. Nothing
 of it survives a crash, nothing is ordered by event time, and nobody could acknowledge anything.
@@ -32,7 +32,6 @@ class Count:
         self.alerts = 0
         self.records = 0
         self._times: dict[tuple[str, ...], int] = {}
-        self._groups: set[tuple[str, str]] = set()
         self._began = self._cpu = 0.0
 
     def begin(self) -> None:
@@ -52,10 +51,7 @@ class Count:
             times = self._times.get(key, 0)
             self._times[key] = times + 1
             if not times:
-                group = (labels["alertname"], labels["service"])
-                if group not in self._groups:
-                    self._groups.add(group)
-                    events.append(("/".join(group).encode(), orjson.dumps({"type": "opened", "alert": alert})))
+                events.append((labels["service"].encode(), orjson.dumps({"type": "opened", "alert": alert})))
         return events
 
     def tell(self, **more: Any) -> None:
@@ -63,7 +59,6 @@ class Count:
         found = {
             "alerts": self.alerts,
             "fingerprints": len(self._times),
-            "groups": len(self._groups),
             "seconds": time.perf_counter() - self._began,
             "cpu_seconds": time.process_time() - self._cpu,
             **more,
