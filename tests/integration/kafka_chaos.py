@@ -28,6 +28,8 @@ BRIEF = (0.2, SESSION - 2.0)
 """Seconds that a worker stutters: it is thawed while its partitions are still its own."""
 AWAY = (0.0, 4.0)
 """Seconds that a node is away after it was killed."""
+PEACE = (3.0, 8.0)
+"""Seconds between two faults of nodes: while there is no log, nothing else can be seen to go wrong."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,35 @@ class Wanted:
     """A worker is frozen beyond its session."""
     stutters: int = 0
     """A worker is frozen for less."""
-    broker_faults: int = 0
-    """A node is killed, stopped or frozen."""
+    broker_kills: int = 0
+    """kill -9 of a node."""
+    broker_stops: int = 0
+    """A node is stopped as operators do it, or frozen."""
+
+
+@dataclass
+class Load:
+    """Rates of everything that goes on meanwhile."""
+
+    http: float = 60.0
+    direct: float = 15.0
+
+
+@dataclass
+class Outcome:
+    """What a run was like."""
+
+    problems: list[str] = field(default_factory=list)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    accepted: int = 0
+    unknown: int = 0
+    commands: int = 0
+    thawed: list[float] = field(default_factory=list)
+    """When frozen workers went on (Unix time)."""
+
+    def summary(self) -> str:
+        """For people."""
+        return json.dumps({name: value for name, value in vars(self).items() if name not in ("problems", "thawed")})
 
 
 @dataclass
@@ -54,13 +83,17 @@ class Chaos:
     chance: random.Random
     nodes: list[Node] = field(default_factory=list)
     """Nodes that may be hit, one at a time."""
+    killers: int = 1
+    """How many kill workers at the same time."""
     done: Counter[str] = field(default_factory=Counter)
     crashes: list[str] = field(default_factory=list)
     """What workers printed that ended by themselves."""
+    outcome: Outcome = field(default_factory=Outcome)
+    """What was found in the end, for who asks."""
     slow: list[float] = field(default_factory=list)
     """Seconds from a kill until the worker was ready again."""
-    frozen: list[tuple[str, float, float]] = field(default_factory=list)
-    """Worker, and from when to when it was frozen (Unix time)."""
+    thawed: list[float] = field(default_factory=list)
+    """When a worker that was frozen went on (Unix time)."""
     _hit: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -72,10 +105,10 @@ class Chaos:
         watching = asyncio.create_task(self._revive(over))
         try:
             await asyncio.gather(
-                self._repeat(wanted.kills, self._kill),
+                *(self._repeat(share, self._kill) for share in _shares(wanted.kills, self.killers)),
                 self._repeat(wanted.zombies, self._zombie),
                 self._repeat(wanted.stutters, self._stutter),
-                self._repeat(wanted.broker_faults, self._hit_node),
+                self._hit_nodes(["kill"] * wanted.broker_kills + ["stop", "pause"] * wanted.broker_stops),
                 self._storm(wanted.rebalances),
             )
         finally:
@@ -134,10 +167,9 @@ class Chaos:
     async def _freeze(self, seconds: tuple[float, float]) -> None:
         async with self._one() as worker:
             worker.freeze()
-            began = time.time()
             await asyncio.sleep(self.chance.uniform(*seconds))
-            self.frozen.append((worker.directory.name, began, time.time()))
             worker.thaw()
+            self.thawed.append(time.time())
 
     async def _storm(self, times: int) -> None:
         """Further workers come and go, two at most at a time, at any moment of their life."""
@@ -176,42 +208,24 @@ class Chaos:
 
     # ---- nodes --------------------------------------------------------------------------------------------------
 
-    async def _hit_node(self) -> None:
-        node = self.chance.choice(self.nodes)
-        kind = self.chance.choice(["kill", "kill", "stop", "pause"])
-        if kind == "pause":
-            node.pause()
-            await asyncio.sleep(self.chance.uniform(1.0, SESSION + 4.0))
-            node.resume()
-        else:
-            await asyncio.to_thread(getattr(node, kind))
-            await asyncio.sleep(self.chance.uniform(*AWAY))
-            await asyncio.to_thread(node.start)
-        self.done["broker_faults"] += 1
-        await asyncio.sleep(self.chance.uniform(2.0, 5.0))
+    async def _hit_nodes(self, kinds: list[str]) -> None:
+        self.chance.shuffle(kinds)
+        for kind in kinds:
+            node = self.chance.choice(self.nodes)
+            if kind == "pause":
+                node.pause()
+                await asyncio.sleep(self.chance.uniform(1.0, SESSION + 4.0))
+                node.resume()
+            else:
+                await asyncio.to_thread(node.kill if kind == "kill" else node.stop)
+                await asyncio.sleep(self.chance.uniform(*AWAY))
+                await asyncio.to_thread(node.start)
+            self.done[f"broker {kind}s"] += 1
+            await asyncio.sleep(self.chance.uniform(*PEACE))
 
 
-@dataclass
-class Load:
-    """Rates of everything that goes on meanwhile."""
-
-    http: float = 60.0
-    direct: float = 15.0
-
-
-@dataclass
-class Outcome:
-    """What a run was like."""
-
-    problems: list[str] = field(default_factory=list)
-    counts: Mapping[str, int] = field(default_factory=dict)
-    accepted: int = 0
-    unknown: int = 0
-    commands: int = 0
-
-    def summary(self) -> str:
-        """For people."""
-        return json.dumps({name: value for name, value in vars(self).items() if name != "problems"})
+def _shares(times: int, among: int) -> list[int]:
+    return [times // among + (nth < times % among) for nth in range(among)]
 
 
 @asynccontextmanager
@@ -246,7 +260,9 @@ async def under_load(
                 raise failure
         await quiet(installation)
         await installation.stop()
-        checked = await judge(installation, sink.journal, subscriber, [spread, stream], holes=holes)
+        checked = await judge(
+            installation, sink.journal, subscriber, [spread, stream], holes=holes, thawed=outcome.thawed
+        )
     outcome.problems, outcome.counts = checked.problems, checked.counts
     outcome.accepted = len(spread.accepted) + len(stream.accepted)
     outcome.unknown, outcome.commands = len(spread.unknown) + len(stream.unknown), people.given

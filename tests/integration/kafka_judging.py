@@ -155,6 +155,24 @@ def received(one: Mapping[str, Any]) -> dict[str, Any]:
     return {name: body[name] for name in ("delivery_id", "attempt", "possible_duplicate")}
 
 
+THAW_SECONDS = 2.0
+"""A worker that was frozen between its last look and the last byte of a send ends that send within this time."""
+
+
+def late_sends(sends: Sequence[Mapping[str, Any]], thawed: Sequence[float]) -> set[int]:
+    """Which of `sends` came a second time without saying so, because their worker was frozen in the middle of them:
+    the one thing that no fence prevents (PROTOCOL §6). More than a few of them a freeze are a fault of ours."""
+    seen: set[tuple[str, int]] = set()
+    late: set[int] = set()
+    for nth, one in enumerate(sends):
+        key = (one["body"]["delivery_id"], one["body"]["attempt"])
+        marked = one["body"]["possible_duplicate"]
+        if key in seen and not marked and any(0 <= one["at"] - at <= THAW_SECONDS for at in thawed):
+            late.add(nth)
+        seen.add(key)
+    return late
+
+
 def rows(path: Path) -> list[dict[str, Any]]:
     """The rows of the event log, read with nothing but sqlite3."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
@@ -190,10 +208,18 @@ async def judge(
     loads: Sequence[Spread | Stream],
     *,
     holes: Collection[str] = (),
+    thawed: Sequence[float] = (),
 ) -> Checked:
-    """Everything that is promised, of an installation whose workers have been stopped in order."""
+    """Everything that is promised, of an installation whose workers have been stopped in order.
+
+    Args:
+        holes: topics in which transactions of others leave marks.
+        thawed: when frozen workers went on (Unix time).
+    """
     log = await read_log(installation)
-    checked = check(log, [received(one) for one in sends], await kept(installation, log), holes=holes)
+    late = late_sends(sends, thawed)
+    heard = [received(one) for nth, one in enumerate(sends) if nth not in late]
+    checked = check(log, heard, await kept(installation, log), holes=holes)
     counted = history(log)
     await subscriber.caught_up(counted)
     problems = [*checked.problems, *_intake(log, loads), *_subscribed(counted, subscriber)]
@@ -201,7 +227,11 @@ async def judge(
         kept_for_study(installation.directory, log, sends)
     lines = [read_line(line) for line in log]
     counts = {**checked.counts, "stale": sum(line.topic in JOURNALS and not line.counts for line in lines)}
-    counts |= {"claims": counts.get("journal.claimed", 0), "subscribed": sum(map(len, subscriber.seen.values()))}
+    counts |= {
+        "late sends": len(late),
+        "claims": counts.get("journal.claimed", 0),
+        "subscribed": sum(map(len, subscriber.seen.values())),
+    }
     return Checked(problems, counts)
 
 

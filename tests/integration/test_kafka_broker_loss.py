@@ -1,7 +1,7 @@
 """Brokers that are killed, stopped and frozen under workers and load: all goes on by itself, nothing is lost.
 
 Environment:
-    TOCSIN_BROKER_KILLS=<number>  how often a node is hit
+    TOCSIN_BROKER_KILLS=<number>  how often a node of three is killed
 """
 
 import random
@@ -21,8 +21,8 @@ from kafka.topics import delete_prefix
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 
-async def hit(directory: Path, cluster: Cluster, prefix: str, seed: int, faults: int) -> None:
-    """Two workers under load while `faults` nodes are hit, one after the other."""
+async def hit(directory: Path, cluster: Cluster, prefix: str, seed: int, wanted: Wanted) -> None:
+    """Two workers under load while nodes are hit, one after the other."""
     chance = random.Random(seed)
     async with (
         Sink() as sink,
@@ -30,7 +30,7 @@ async def hit(directory: Path, cluster: Cluster, prefix: str, seed: int, faults:
     ):
         async with under_load(installation, sink, chance, Load(http=40.0, direct=10.0)) as outcome:
             chaos = Chaos(installation, chance, cluster.nodes)
-            await chaos.run(Wanted(broker_faults=faults))
+            await chaos.run(wanted)
         print(seed, dict(chaos.done), outcome.summary())
         assert not outcome.problems, told(outcome.problems)
         assert not chaos.crashes, chaos.crashes[0]
@@ -47,10 +47,12 @@ async def three_prefix(three_kafkas: Cluster, seed: int) -> AsyncIterator[str]:
 async def test_one_of_three_nodes_at_a_time(
     tmp_path: Path, three_kafkas: Cluster, three_prefix: str, seed: int
 ) -> None:
-    await hit(tmp_path, three_kafkas, three_prefix, seed, count("TOCSIN_BROKER_KILLS", 3))
+    await hit(
+        tmp_path, three_kafkas, three_prefix, seed, Wanted(broker_kills=count("TOCSIN_BROKER_KILLS", 1), broker_stops=1)
+    )
 
 
 async def test_the_only_node(tmp_path: Path, seed: int) -> None:
     runnable()
     with Cluster(tmp_path / "kafka") as cluster:
-        await hit(tmp_path, cluster, "", seed, 1)
+        await hit(tmp_path, cluster, "", seed, Wanted(broker_kills=1))

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from integration.kafka_chaos import Chaos, Wanted, under_load
 from integration.kafka_judging import told
@@ -22,26 +23,28 @@ from integration.running import Sink
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
+TAKEOVER_WITHIN = 5.0
+"""Seconds beyond the session time-out, as promised (DESIGN §9)."""
+
 
 @asynccontextmanager
-async def judged(
-    tmp_path: Path, kafka: str, prefix: str, chance: random.Random, workers: int
-) -> AsyncIterator[Installation]:
+async def judged(tmp_path: Path, kafka: str, prefix: str, chance: random.Random, workers: int) -> AsyncIterator[Chaos]:
     """Workers under load; at the end everything has to be as promised."""
     async with Sink() as sink, Installation(tmp_path, kafka, prefix, sink.url, workers=workers) as installation:
+        chaos = Chaos(installation, chance)
         async with under_load(installation, sink, chance) as outcome:
-            yield installation
-        print(outcome.summary())
+            yield chaos
+            outcome.thawed, chaos.outcome = chaos.thawed, outcome
+        print(dict(chaos.done), outcome.summary())
         assert not outcome.problems, told(outcome.problems)
+        assert not chaos.crashes, chaos.crashes[0]
         assert outcome.counts["alerts"] > 100
 
 
 async def test_one_worker_that_is_killed_and_comes_back(tmp_path: Path, kafka: str, prefix: str, seed: int) -> None:
     chance = random.Random(seed)
-    async with judged(tmp_path, kafka, prefix, chance, 1) as installation:
-        chaos = Chaos(installation, chance)
+    async with judged(tmp_path, kafka, prefix, chance, 1) as chaos:
         await chaos.run(Wanted(kills=count("TOCSIN_KILLS", 20) // 4))
-    assert not chaos.crashes, chaos.crashes[0]
     print(f"serving again after {sorted(round(one, 2) for one in chaos.slow)} s")
 
 
@@ -55,19 +58,40 @@ async def test_three_workers_that_are_killed_frozen_and_joined(
         zombies=count("TOCSIN_ZOMBIES", 2),
         stutters=2,
     )
-    async with judged(tmp_path, kafka, prefix, chance, 3) as installation:
-        chaos = Chaos(installation, chance)
+    async with judged(tmp_path, kafka, prefix, chance, 3) as chaos:
         await chaos.run(wanted)
-        print(dict(chaos.done), chaos.frozen)
-    assert not chaos.crashes, chaos.crashes[0]
 
 
-async def test_another_worker_takes_over(tmp_path: Path, kafka: str, prefix: str, seed: int) -> None:
-    async with judged(tmp_path, kafka, prefix, random.Random(seed), 2) as installation:
+@pytest.mark.parametrize("leaves", ["killed", "stopped"])
+async def test_another_worker_takes_over(tmp_path: Path, kafka: str, prefix: str, seed: int, leaves: str) -> None:
+    async with judged(tmp_path, kafka, prefix, random.Random(seed), 2) as chaos:
         await asyncio.sleep(2)
-        killed, other = installation.workers[1], installation.workers[0]
-        killed.kill()
+        other, leaving = chaos.installation.workers
+        if leaves == "killed":
+            leaving.kill()
+        else:
+            assert await leaving.end() == 0, leaving.printed()
         began = time.monotonic()
-        await asyncio.sleep(SESSION)
+        owner = await taken_over(chaos.installation, began + SESSION + TAKEOVER_WITHIN)
+        print(f"{leaves}: {owner} has everything after {time.monotonic() - began:.1f} s")
         await other.ready()
-        print(f"took over after {time.monotonic() - began:.1f} s")
+    if leaves == "stopped":
+        assert chaos.outcome.counts["sends"] == chaos.outcome.counts["delivery.attempted"], (
+            "stopped in order: no repeats"
+        )
+
+
+async def taken_over(installation: Installation, until: float) -> str:
+    """Wait until one member of the core group has all partitions; returns it."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=installation.servers)
+    await admin.start()
+    try:
+        while True:
+            (group,) = (await admin.describe_consumer_groups([f"{installation.prefix}tocsin.core"]))[0].groups
+            members, state = [member[0] for member in group[5]], group[2]
+            if len(members) == 1 and state == "Stable":
+                return str(members[0])
+            assert time.monotonic() < until, group
+            await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
