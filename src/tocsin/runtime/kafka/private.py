@@ -76,7 +76,7 @@ _CONSUMER: Final = f"{_DRIVER}:Consumer"
 _THREAD: Final = f"{_DRIVER}:AIOKafkaConsumerThread"
 _HEARTBEAT: Final = "the lease counts from a heartbeat that was answered"
 _NAME: Final = "somebody else may have joined with our name; then we must not join again"
-_DEAD: Final = "what ended the fetcher, which nobody else would notice"
+_DEAD: Final = "what ended the fetcher or the heartbeats, which nobody else would notice"
 _UNREADABLE: Final = "a batch that aiokafka cannot take apart is left to those who read the log themselves"
 _FEEDING: Final = "our own loop of fetches: one message a batch, only from partitions that have room"
 
@@ -93,9 +93,7 @@ FAUST: Final = (
     Private(_CONSUMER, "_to_message", _FEEDING),
     Private("faust.transport.consumer:Consumer", "callback", _FEEDING, instance=True),
     Private("faust.transport.consumer:Consumer", "flow_active", _FEEDING),
-    Private("faust.transport.consumer:Consumer", "can_resume_flow", _FEEDING, instance=True),
     Private("mode.services:Service", "_stopped", _FEEDING, instance=True),
-    Private("mode.services:Service", "wait", _FEEDING),
     Private("mode.services:Service", "should_stop", "an error while stopping is none"),
     Private(_CONSUMER, "on_partitions_revoked", "owners finish and commit before the group goes on"),
     Private(_CONSUMER, "on_partitions_assigned", _HEARTBEAT),
@@ -118,6 +116,7 @@ FAUST: Final = (
     Private("aiokafka.consumer.fetcher:Fetcher", "_fetch_task", _DEAD, instance=True),
     Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "_do_heartbeat", _HEARTBEAT),
     Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "check_errors", _DEAD),
+    Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "request_rejoin", _DEAD),
     Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "member_id", _NAME, instance=True),
     Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "_max_poll_interval", _NAME, instance=True),
 )

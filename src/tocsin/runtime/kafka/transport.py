@@ -166,7 +166,11 @@ class _Thread(driver.AIOKafkaConsumerThread):
 
     async def _check(self) -> None:
         consumer = self._ensure_consumer()
-        consumer._coordinator.check_errors()
+        try:
+            consumer._coordinator.check_errors()
+        except kafka.GroupAuthorizationFailedError:
+            consumer._coordinator.request_rejoin()  # its heartbeats have ended, and only who joins has new ones
+            raise
         fetching = consumer._fetcher._fetch_task
         if fetching.done() and not fetching.cancelled() and (error := fetching.exception()) is not None:
             raise error
@@ -246,12 +250,12 @@ class _Consumer(driver.Consumer):
 
     async def _drain_once(self, wants: Wants) -> None:
         wants.fetched()
-        if not self.flow_active:
-            await self.wait(self.can_resume_flow.wait())
-            return
         if (now := time.monotonic()) >= self._check_at:
             self._check_at = now + GETMANY_SECONDS
-            await self._thread.check()
+            await self._thread.check()  # during a rebalance, too: aiokafka waits until somebody has taken its error
+        if not self.flow_active:
+            await asyncio.sleep(FULL_SECONDS)
+            return
         if skipped := wants.skipped():
             await self._thread.seek_all(skipped)
         active = set(self._get_active_partitions())
