@@ -27,24 +27,29 @@ PATIENCE: Final = 60.0
 AGAIN: Final = 1.0
 
 
-async def join_cluster(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[KafkaBroker, Shared]:
+async def join_cluster(
+    settings: Settings, clock: Clock, stack: AsyncExitStack, *, patience: float = PATIENCE
+) -> tuple[KafkaBroker, Shared]:
     """Connect; everything made is given back by `stack`.
 
     Raises:
-        Unavailable: no server answered within `PATIENCE`. Broken: waiting would not help; with the remedy.
+        Unavailable: no server answered within `patience` seconds. Broken: waiting would not help; with the remedy.
     """
     connection = connection_of(settings)
     topics = {**TOPICS, **{name: Topic(name, Kind.SHARED, foreign=True) for name in settings.ingest.topics}}
     began = asyncio.get_running_loop().time()
+    said = ""
     while True:
         try:
             await _check_topics(settings, connection)
             broker = await KafkaBroker.open(connection, clock=clock, topics=topics)
             break
         except Unavailable as error:
-            if asyncio.get_running_loop().time() - began > PATIENCE:
+            if asyncio.get_running_loop().time() - began > patience:
                 raise
-            log.warning("waiting for Kafka: %s", error)
+            if str(error) != said:
+                said = str(error)
+                log.warning("waiting for Kafka: %s", said)
             await asyncio.sleep(AGAIN)
     stack.push_async_callback(broker.close)
     name = settings.kafka.member

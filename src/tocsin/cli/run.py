@@ -48,18 +48,22 @@ async def _serve(settings: "Settings") -> None:
     from tocsin.cli.composition import running
     from tocsin.domain.errors import TocsinError
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stop, started = asyncio.Event(), asyncio.Event()
+    loop, whole = asyncio.get_running_loop(), asyncio.current_task()
+    assert whole is not None
 
     def asked_to_stop() -> None:
         if stop.is_set():
             os._exit(EXIT_AT_ONCE)
         stop.set()
+        if not started.is_set():
+            whole.cancel()  # a start may wait for Kafka for a minute
 
     for number in SIGNALS:
         loop.add_signal_handler(number, asked_to_stop)
     try:
         async with running(settings) as tocsin:
+            started.set()
             where = f"incidents: {tocsin.url}/api/incident_response, data: {settings.data_dir}"
             problems = await tocsin.ready(stop)
             gc.collect()
@@ -71,6 +75,11 @@ async def _serve(settings: "Settings") -> None:
             crash = await tocsin.until(stop)
             if crash is None:
                 say("stopping")
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+        say("stopped before it had started")
+        return
     except (TocsinError, OSError, ValueError, LookupError) as error:
         raise Ended(str(error)) from error
     if crash is not None:
