@@ -109,10 +109,10 @@ class Member:
     async def _run(self) -> None:
         try:
             await self._app.start()
-            while not self._app.should_stop:
-                if (reason := self._app._crash_reason) is not None:
-                    raise reason
-                await asyncio.sleep(0.2)  # faust tells nobody; its supervisor lives in a worker that we do not use
+            while not self._app.should_stop:  # noqa: ASYNC110 - faust tells only its own worker, which is not used here
+                await asyncio.sleep(0.2)
+            # A crash stops the app, too, and nobody but `stop` stops it in order, after it has ended this task.
+            raise self._app._crash_reason or RuntimeError("the delivery has ended by itself")
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -124,16 +124,21 @@ class Member:
 
     async def _tend(self) -> None:
         """Now and then: store positions for lag tools, and set a delivery right that went past its readers."""
-        while True:
-            await asyncio.sleep(TEND_EVERY)
-            if not self.share.taken.is_set():
-                continue
-            with suppress(Unavailable, kafka.KafkaError):
-                if self.share.name != "ingest":  # whose positions are no hints; it stores them itself
-                    await self.commit({place: (offset, "") for place, offset in self.share.places().items()})
-                connection = self.session.connection
-                wanted = {TP(connection.topic(t), p): offset for (t, p), offset in self._inbox.wanted().items()}
-                await self._app.consumer.thread.seek_back(wanted)
+        try:
+            while True:
+                await asyncio.sleep(TEND_EVERY)
+                if self.share.taken.is_set():
+                    with suppress(Unavailable, kafka.KafkaError, kafka.ConsumerStoppedError):
+                        await self._look_after()
+        except Exception as error:  # nobody awaits this
+            await self.ended(error)
+
+    async def _look_after(self) -> None:
+        if self.share.name != "ingest":  # whose positions are no hints; it stores them itself
+            await self.commit({place: (offset, "") for place, offset in self.share.places().items()})
+        connection = self.session.connection
+        wanted = {TP(connection.topic(t), p): offset for (t, p), offset in self._inbox.wanted().items()}
+        await self._app.consumer.thread.seek_back(wanted)
 
     def signs(self) -> Signs:
         """What was last heard of the group. While it gives partitions away there is nothing to fetch."""
