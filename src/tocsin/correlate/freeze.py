@@ -6,7 +6,7 @@ which they were attached, which is the order of the index lists.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ INCIDENTS: Final = "incidents"
 ALERTS: Final = "alerts"
 GROUPS: Final = "groups"
 
+K = TypeVar("K")
 _GroupRow = tuple[str, list[str], str | None, Instant | None]
 _outcome_decoders: Final = {
     kind.TYPE: msgspec.msgpack.Decoder(kind) for kind in ev.BY_TYPE.values() if issubclass(kind, ev.CommandEvent)
@@ -154,10 +155,18 @@ def _index(state: State) -> None:
         del state.alerts[alert_id]
     for alert_id, member in state.alerts.items():
         state.roster(member.incident_id).add(member)
-        state.episodes.setdefault(episode_key(member), []).append(alert_id)
-        state.known.setdefault(member.fingerprint, []).append(alert_id)
+        _enter(state.episodes, episode_key(member), alert_id)
+        _enter(state.known, member.fingerprint, alert_id)
         if member.resolved_at is None:
-            state.firing.setdefault(member.fingerprint, []).append(alert_id)
+            _enter(state.firing, member.fingerprint, alert_id)
             if member.expires_at is not None:
                 agenda.append((member.expires_at, "expire", alert_id))
     state.agenda.fill(agenda)
+
+
+def _enter(index: dict[K, list[str]], key: K, alert_id: str) -> None:
+    found = index.get(key)
+    if found is None:
+        index[key] = [alert_id]  # a list that is appended to has room for four: nearly all have one
+    else:
+        found.append(alert_id)

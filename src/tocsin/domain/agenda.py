@@ -72,3 +72,47 @@ class Agenda:
         return isinstance(other, Agenda) and self._at == other._at
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class Earliest:
+    """The earliest deadline of each subject, for subjects that know their later ones themselves: equal instants in
+    order of kind and subject, as in an `Agenda` that holds all of them."""
+
+    __slots__ = ("_first", "_heap")
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[Instant, str, str]] = {}
+        self._heap: list[tuple[Instant, str, str]] = []
+
+    def put(self, subject: str, entries: Iterable[tuple[Instant, str, str]]) -> None:
+        """Everything that is due for `subject`, as (instant, kind, subject); nothing removes it."""
+        first = min(entries, default=None)
+        if first is None:
+            self._first.pop(subject, None)
+        elif self._first.get(subject) != first:
+            self._first[subject] = first
+            heapq.heappush(self._heap, first)
+
+    def fill(self, entries: Iterable[tuple[Instant, str, str]]) -> None:
+        """Take the first of many subjects at once; it is empty before."""
+        self._heap = list(entries)
+        self._first = {entry[2]: entry for entry in self._heap}
+        heapq.heapify(self._heap)
+
+    def next(self) -> Deadline | None:
+        """The earliest of all, or None."""
+        heap = self._heap
+        while heap:
+            entry = heap[0]
+            if self._first.get(entry[2]) is entry:
+                return Deadline(*entry)
+            heapq.heappop(heap)
+        return None
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Earliest) and self._first == other._first
+
+    __hash__ = None  # type: ignore[assignment]

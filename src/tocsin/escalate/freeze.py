@@ -44,5 +44,6 @@ def thaw(slices: Iterable[bytes]) -> tuple[Escalations, int]:
     count = thawing.read(slices)
     for _, key in thawing.gone:
         state.running.pop(key, None)
-    state.agenda.fill(deadline for key in state.running for deadline in state.deadlines(key))
+    firsts = (min(state.deadlines(key), default=None) for key in state.running)
+    state.agenda.fill(first for first in firsts if first is not None)
     return state, count

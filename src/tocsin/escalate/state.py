@@ -1,7 +1,8 @@
 """What escalate knows: per unfinished incident, the steps and promises that still run.
 
-In: nothing but escalate's own events (`evolve.py`). Out: the next deadline. Invariants: the agenda holds exactly the
-earliest step and the unsaid instants of the promises of each incident here; an ended incident is not here.
+In: nothing but escalate's own events (`evolve.py`). Out: the next deadline. Invariants: the agenda holds for each
+incident here what is due first of its earliest step and the unsaid instants of its promises; an ended incident is not
+here.
 It does not know incidents for which nothing was ever scheduled.
 """
 
@@ -11,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from tocsin.domain.agenda import Agenda
+from tocsin.domain.agenda import Earliest
 from tocsin.domain.events import EscalationStep
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
@@ -22,7 +23,6 @@ STEP: Final = "escalation.step"
 AT_RISK: Final = {target: f"sla.{target}.at_risk" for target in TARGETS}
 BREACH: Final = {target: f"sla.{target}.breach" for target in TARGETS}
 """Kinds of the deadlines of a promise, by its target."""
-KINDS: Final = (STEP, *AT_RISK.values(), *BREACH.values())
 
 
 class Running(msgspec.Struct, kw_only=True):
@@ -47,13 +47,11 @@ class Escalations:
 
     running: dict[str, Running] = field(default_factory=dict)
     """By incident id."""
-    agenda: Agenda = field(default_factory=Agenda)
+    agenda: Earliest = field(default_factory=Earliest)
 
     def replan(self, incident_id: str) -> None:
-        """Make the agenda say what `running` says of this incident."""
-        stands = {kind: at for at, kind, _ in self.deadlines(incident_id)}
-        for kind in KINDS:
-            self.agenda.put(kind, incident_id, stands.get(kind))
+        """Make the agenda say what is due first for this incident."""
+        self.agenda.put(incident_id, self.deadlines(incident_id))
 
     def deadlines(self, incident_id: str) -> Iterator[tuple[Instant, str, str]]:
         """(instant, kind, incident id) of what is due for this incident."""

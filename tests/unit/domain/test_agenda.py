@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.domain.agenda import Agenda, Deadline
+from tocsin.domain.agenda import Agenda, Deadline, Earliest
 
 T0 = datetime(2026, 11, 21, 12, tzinfo=UTC)
 STEPS = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.none() | st.integers(0, 9)), max_size=30)
@@ -49,3 +49,31 @@ def test_one_that_comes_and_goes_leaves_nothing_behind() -> None:
             agenda.put("resolve", "incident", None)
             due = agenda.next()
     assert len(agenda._heap) < 200
+
+
+@given(STEPS, st.booleans())
+def test_the_earliest_of_each_subject_is_enough(steps: list[tuple[str, str, int | None]], filled: bool) -> None:
+    """An agenda of everything and one of the first of each subject say the same, whatever is set and removed."""
+    everything, earliest = Agenda(), Earliest()
+    for kind, subject, minutes in steps:
+        everything.put(kind, subject, None if minutes is None else T0 + timedelta(minutes=minutes))
+        stands = [(at, kind, subject) for (kind, name), at in everything.items().items() if name == subject]
+        earliest.put(subject, stands)
+        assert earliest.next() == everything.next()
+    if filled:
+        again = Earliest()
+        again.fill(min(entries) for entries in by_subject(everything).values())
+        assert again == earliest
+        earliest = again
+    while (due := everything.next()) is not None:
+        assert earliest.next() == due
+        everything.put(due.kind, due.subject, None)
+        earliest.put(due.subject, by_subject(everything).get(due.subject, ()))
+    assert earliest.next() is None
+
+
+def by_subject(agenda: Agenda) -> dict[str, list[tuple[datetime, str, str]]]:
+    found: dict[str, list[tuple[datetime, str, str]]] = {}
+    for (kind, subject), at in agenda.items().items():
+        found.setdefault(subject, []).append((at, kind, subject))
+    return found
