@@ -34,14 +34,19 @@ class Traffic:
     @property
     def fresh(self) -> int:
         """Alerts that were not sent before."""
-        return sum(self._is_new(number) for number in range(self.count))
+        return sum(self.is_new(number) for number in range(self.count))
 
     @property
     def incidents(self) -> int:
         """Incidents they make when all of them come within ten minutes."""
         return -(-self.fresh // self.grouped)
 
-    def _is_new(self, number: int) -> bool:
+    def service(self, fresh: int) -> str:
+        """The service of new alert number `fresh`; a group has one."""
+        return f"service-{self.seed}-{fresh // self.grouped:06d}"
+
+    def is_new(self, number: int) -> bool:
+        """Whether alert `number` of all that are sent was not sent before."""
         return int((number + 1) * (1 - self.repeats) + 1e-9) > int(number * (1 - self.repeats) + 1e-9) or number == 0
 
     def records(self) -> Iterator[bytes]:
@@ -50,7 +55,7 @@ class Traffic:
         known = 0
         waiting: list[dict[str, Any]] = []
         for number in range(self.count):
-            if self._is_new(number):
+            if self.is_new(number):
                 waiting.append(self._alert(known, 0))
                 known += 1
             else:
@@ -63,7 +68,7 @@ class Traffic:
             yield _webhook(waiting)
 
     def _alert(self, number: int, value: int) -> dict[str, Any]:
-        service = f"service-{self.seed}-{number // self.grouped:06d}"
+        service = self.service(number)
         starts_at = (self.began + timedelta(milliseconds=number)).isoformat().replace("+00:00", "Z")
         return {
             "status": "firing",

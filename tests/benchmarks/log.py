@@ -5,6 +5,7 @@ aiokafka alone; no code of tocsin. The broker has one node, its data on the disk
 """
 
 import asyncio
+import logging
 import os
 import secrets
 import shutil
@@ -30,6 +31,8 @@ HEADERS: Final = [("tocsin_format", b"alertmanager")]
 SECONDS_MAX: Final = 60.0
 
 Place = tuple[str, int]
+
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of leaders that a new topic has not yet
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Faust as its handbook shows it: an agent, `async for`, a send for each new group."""
+"""Faust as its handbook shows it: an agent, `async for`, a send for each new alert."""
 
 import asyncio
 import os
@@ -12,11 +12,11 @@ app = faust.App(
     f"{given.topic}.faust",
     broker=f"kafka://{given.servers}",
     store="memory://",
+    datadir="faust",
     web_enabled=False,
     autodiscover=False,
     topic_allow_declare=False,
     topic_disable_leader=True,
-    stream_buffer_maxsize=4096,
 )
 source = app.topic(given.topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 target = app.topic(given.out, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
@@ -34,4 +34,9 @@ async def dedupe(stream: faust.StreamT[bytes]) -> None:
             os._exit(0)
 
 
-asyncio.run(app.start())
+async def main() -> None:
+    await app.start()
+    await asyncio.Event().wait()
+
+
+asyncio.run(main())

@@ -16,7 +16,16 @@ app = Application(
 )
 source = app.topic(given.topic, key_deserializer="bytes", value_deserializer="bytes")
 target = app.topic(given.out, key_serializer="bytes", value_serializer="bytes")
-events = app.dataframe(source).apply(count.take, expand=True)
+
+
+def take(value: bytes) -> list[tuple[bytes, bytes]]:
+    events = count.take(value)
+    if count.records == given.records:
+        app.stop()  # its own count stops after so many results, not inputs
+    return events
+
+
+events = app.dataframe(source).apply(take, expand=True)
 events.apply(lambda event: event[1]).to_topic(target, key=lambda value: value[:64])
-app.run(count=given.records)
+app.run()
 count.tell(version=version("quixstreams"))
