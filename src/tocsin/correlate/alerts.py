@@ -52,6 +52,8 @@ def continues(state: State, sighting: Sighting) -> Member | None:
     """The member whose episode a firing sighting continues, or that had ended after it was received (an old
     sighting).
     """
+    if sighting.fingerprint not in state.known:
+        return None
     starts_at = sighting.starts_at if sighting.episode is Episode.STARTS_AT else None
     key = (sighting.fingerprint, starts_at, sighting.correlation_id)
     for alert_id in state.episodes.get(key, ()):

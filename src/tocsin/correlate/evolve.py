@@ -9,6 +9,7 @@ from typing import Final
 from tocsin.correlate.state import OUTCOME_KEPT, Group, State
 from tocsin.domain import events as ev
 from tocsin.domain.incident import Incident, apply
+from tocsin.domain.instant import day_of
 
 
 def evolve(state: State, event: ev.Event) -> None:
@@ -80,9 +81,11 @@ def _follow(state: State, incident: Incident, event: ev.IncidentEvent) -> None:
     """Keep the group and the numbers in step."""
     if isinstance(event, ev.Opened):
         state.numbers[event.header.number] = incident.id
-        state.day = event.recorded_at.date().isoformat()
+        state.day = day_of(event.recorded_at)
         state.ordinal = event.ordinal + 1
-        group = state.groups.setdefault(incident.group, Group())
+        group = state.groups.get(incident.group)
+        if group is None:
+            group = state.groups[incident.group] = Group()
         group.sessions.append(incident.id)
         group.last, group.ended_at = incident.id, None
     group = state.groups[incident.group]

@@ -15,7 +15,7 @@ from tocsin.domain import ids
 from tocsin.domain.alert import AlertBody, AlertFacts, Sighting, event_time
 from tocsin.domain.header import SUMMARY_MAX, TITLE_MAX, IncidentHeader, cut_text, fitted
 from tocsin.domain.incident import Incident
-from tocsin.domain.instant import Instant
+from tocsin.domain.instant import Instant, day_of
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import Rules
 
@@ -109,7 +109,7 @@ class Pen:
 
     def next_number(self) -> tuple[str, int]:
         """(number, ordinal) of the next incident: k * P + p + 1 within the UTC day of `now`."""
-        day = self.now.date().isoformat()
+        day = day_of(self.now)
         ordinal = self.state.ordinal if self.state.day == day else 0
         return f"INC-{day}-{ordinal * self.partitions + self.partition + 1:03d}", ordinal
 
@@ -180,8 +180,6 @@ class Pen:
 
 
 def _short(labels: dict[str, str]) -> dict[str, str]:
-    if not labels:
-        return labels
     names = sorted(labels)[:HEADER_LABELS_MAX]
     return {cut_text(name, HEADER_TEXT_MAX): cut_text(labels[name], HEADER_TEXT_MAX) for name in names}
 

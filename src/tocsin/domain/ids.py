@@ -5,7 +5,7 @@ ids of incidents, alerts and deliveries carry the partition in their first two c
 owner.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -19,17 +19,18 @@ _PREFIXES: Final = [chr(length) for length in range(_SHORT)]
 """Length prefixes without their three leading zeros, for parts of few characters of ASCII."""
 
 
-def _hash(parts: Iterable[str], size: int) -> bytes:
+def _hash(parts: Sequence[str], size: int) -> bytes:
     """BLAKE2b over length-prefixed parts, so that ("ab", "c") and ("a", "bc") differ."""
-    parts = list(parts)
     try:
         # Nearly all parts are like this, and every alert has five hashes: joined as one text, 20 parts take 1.8 us
         # instead of the 3.3 us of encoding each.
         text = "".join([f"\0\0\0{_PREFIXES[len(part)]}{part}" for part in parts])
-        if text.isascii():
-            return blake2b(text.encode(), digest_size=size).digest()
-    except IndexError:
-        pass  # a long one
+    except IndexError:  # a long one
+        return _hash_of_any(parts, size)
+    return blake2b(text.encode(), digest_size=size).digest() if text.isascii() else _hash_of_any(parts, size)
+
+
+def _hash_of_any(parts: Iterable[str], size: int) -> bytes:
     pieces: list[bytes] = []
     for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")
@@ -55,12 +56,19 @@ def short_hash(*parts: str) -> str:
 
 def fingerprint(labels: Mapping[str, str], ignored: Collection[str] = ()) -> str:
     """Hex BLAKE2b-128 of the identifying labels: those with a value whose name is not in `ignored`."""
-    parts: list[str] = []
-    for name in sorted(labels):
-        value = labels[name]
-        if value and name not in ignored:
-            parts += (name, value)
-    return _hash(parts, 16).hex()
+    try:
+        pairs = [
+            f"\0\0\0{_PREFIXES[len(name)]}{name}\0\0\0{_PREFIXES[len(value)]}{value}"
+            for name in sorted(labels)
+            if (value := labels[name]) and name not in ignored
+        ]
+        text = "".join(pairs)
+        if text.isascii():
+            return blake2b(text.encode(), digest_size=16).hexdigest()
+    except IndexError:
+        pass  # a long one
+    chosen = [(name, labels[name]) for name in sorted(labels) if labels[name] and name not in ignored]
+    return _hash_of_any((text for pair in chosen for text in pair), 16).hex()
 
 
 def partition_of_key(key: str, partitions: int) -> int:

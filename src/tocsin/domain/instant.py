@@ -1,6 +1,7 @@
 """Instants are aware datetimes in UTC; the broker counts milliseconds. The conversions live here only."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 Instant = datetime
@@ -12,12 +13,18 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 def from_ms(milliseconds: int) -> Instant:
     """The instant that lies `milliseconds` after the Unix epoch."""
-    return EPOCH + timedelta(milliseconds=milliseconds)
+    return EPOCH + _MILLISECOND * milliseconds
 
 
 def to_ms(instant: Instant) -> int:
     """Whole milliseconds since the Unix epoch, rounded down."""
     return (instant - EPOCH) // _MILLISECOND
+
+
+@lru_cache(maxsize=64)
+def day_of(instant: Instant) -> str:
+    """The UTC day of an instant, as ISO 8601 writes it. What is decided together has one instant."""
+    return instant.astimezone(UTC).date().isoformat()
 
 
 def as_utc(instant: datetime) -> Instant:

@@ -126,25 +126,16 @@ def cut_values(values: Mapping[str, str], bytes_max: int = VALUE_BYTES_MAX) -> d
 def encoded(body: AlertBody) -> bytes:
     """The encoded `body`, cut and marked where it is over a limit."""
     value = encode_body(body)
-    # What is no larger than one value may be holds none that is too large: names are left to look at.
-    if (
-        len(value) <= VALUE_BYTES_MAX
-        and _few(body.labels)
-        and _few(body.annotations)
-        and _few(body.links)
-        and _few(body.group_labels)
-    ):
-        return value
+    if len(value) <= VALUE_BYTES_MAX:
+        # What is no larger than one value may be holds none that is too large: names are left to look at.
+        names = [*body.labels, *body.annotations, *body.links, *(body.group_labels or ())]
+        if len(names) <= LABELS_MAX and max(map(len, names), default=0) * 4 <= NAME_BYTES_MAX:
+            return value
     if len(value) <= BODY_BYTES_MAX and all(
         map(within, (body.labels, body.annotations, body.links, body.group_labels or {}))
     ):
         return value
     return _cut(body)
-
-
-def _few(values: Mapping[str, str] | None) -> bool:
-    """Whether names and their number surely keep the limits."""
-    return not values or (len(values) <= LABELS_MAX and max(map(len, values)) * 4 <= NAME_BYTES_MAX)
 
 
 def _cut(body: AlertBody) -> bytes:
