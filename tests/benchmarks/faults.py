@@ -12,6 +12,7 @@ compared. Prints one JSON document and writes it to `results/faults.json`; exit 
 import argparse
 import asyncio
 import json
+import logging
 import math
 import random
 import secrets
@@ -110,6 +111,7 @@ def commit() -> str:
 def main() -> None:
     """Run, print, write."""
     given = arguments()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # which repeats itself without a broker
     directory = given.directory or Path(tempfile.mkdtemp(prefix="tocsin-faults-"))
     directory.mkdir(parents=True, exist_ok=True)
     print(f"seed {given.seed}, {directory}", file=sys.stderr)

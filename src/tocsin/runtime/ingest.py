@@ -169,15 +169,17 @@ class IngestRunner:
     async def _commit(self, next_offset: int, mark: Mark) -> None:
         broker = self._world.broker
         place = {(self.topic, self.partition): (next_offset, msgspec.json.encode(mark).decode())}
-        attempt = 0
-        while True:
-            try:
-                await self._world.patiently(f"commit {self._name}", lambda: broker.commit(GROUP, place))
-                break
-            except Doubt as error:  # storing the same position twice is storing it once
-                attempt += 1
-                await self._world.wait_after(f"commit {self._name}", attempt, error)
-        self._world.problems.drop(f"commit {self._name}")
+        attempt, part = 0, f"commit {self._name}"
+        try:
+            while True:
+                try:
+                    await self._world.patiently(part, lambda: broker.commit(GROUP, place))
+                    break
+                except Doubt as error:  # storing the same position twice is storing it once
+                    attempt += 1
+                    await self._world.wait_after(part, attempt, error)
+        finally:
+            self._world.problems.drop(part)
         self._stored = next_offset
         self._stored_at = self._world.clock.monotonic()
 

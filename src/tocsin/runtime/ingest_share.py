@@ -41,18 +41,23 @@ class IngestShare:
         self._mapper = mapper
         self._stop = asyncio.Event()
         self._runners: dict[Place, IngestRunner] = {}
+        self._stopped: set[str] = set()
+        """Partitions whose source is lost, as the problems call them; another process may have them next."""
 
     async def take(self, held: frozenset[Place], generation: int) -> None:
         """Start a loop for each partition of `held`."""
         await self._end(0.0)
         self._stop = asyncio.Event()
+        for part in self._stopped:
+            self._world.problems.drop(part)
+        self._stopped.clear()
         for topic, partition in sorted(held):
             part = f"ingest {partition}" if topic == RAW.name else f"ingest {topic}/{partition}"
             runner = IngestRunner(self._mapper(), self._world, self._feed, partition, topic=topic)
             try:
                 await runner.load()
             except SourceLost as error:
-                self._world.problems.put(part, str(error))
+                self._lost(part, error)
                 continue
             self._runners[topic, partition] = runner
             self._supervisor.start(part, self._work(part, runner, self._stop))
@@ -65,7 +70,11 @@ class IngestShare:
                     await self._world.rest(self.name, runner.places(), min(runner.idle_for(), REST_MAX), stop)
             await runner.settle()
         except SourceLost as error:
-            self._world.problems.put(part, str(error))
+            self._lost(part, error)
+
+    def _lost(self, part: str, error: SourceLost) -> None:
+        self._stopped.add(part)
+        self._world.problems.put(part, str(error))
 
     async def suspend(self, grace: float) -> None:
         """Finish the batches in work and store the positions."""

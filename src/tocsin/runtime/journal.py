@@ -126,23 +126,25 @@ class Journal:
         started = self._world.clock.monotonic()
         attempt = 0
         part = f"append {self.topic}/{self.partition}"
-        while True:
-            drafts = self._stamped(encoded, position)
-            try:
-                first = await self._world.broker.append(self.topic, self.partition, drafts, self.expected)
-                if first == self.expected:
+        try:
+            while True:
+                drafts = self._stamped(encoded, position)
+                try:
+                    first = await self._world.broker.append(self.topic, self.partition, drafts, self.expected)
+                    if first == self.expected:
+                        break
+                except (Conflict, Doubt):
+                    # What became of it is read, not guessed.
+                    self._world.metrics.add("tocsin_append_failures_total", 1, self.topic)
+                except Unavailable as error:
+                    self._world.metrics.add("tocsin_append_failures_total", 1, self.topic)
+                    attempt += 1
+                    await self._world.wait_after(part, attempt, error)
+                    continue
+                if await self._counts(drafts):
                     break
-            except (Conflict, Doubt):
-                # What became of it is read, not guessed.
-                self._world.metrics.add("tocsin_append_failures_total", 1, self.topic)
-            except Unavailable as error:
-                self._world.metrics.add("tocsin_append_failures_total", 1, self.topic)
-                attempt += 1
-                await self._world.wait_after(part, attempt, error)
-                continue
-            if await self._counts(drafts):
-                break
-        self._world.problems.drop(part)
+        finally:  # whoever is cut off has no problem any more: the partition is somebody else's
+            self._world.problems.drop(part)
         committed = self.expected
         self.expected += len(encoded)
         self._busy = False

@@ -64,15 +64,16 @@ async def append_shared(world: World, topic: str, partition: int, drafts: Sequen
 async def _append(world: World, topic: str, partition: int, drafts: Sequence[Draft]) -> None:
     part = f"append {topic}/{partition}"
     attempt = 0
-    while True:
-        try:
-            await world.patiently(part, lambda: world.broker.append(topic, partition, drafts))
-        except Doubt as error:
-            attempt += 1
-            await world.wait_after(part, attempt, error)
-            continue
+    try:
+        while True:
+            try:
+                await world.patiently(part, lambda: world.broker.append(topic, partition, drafts))
+                return
+            except Doubt as error:
+                attempt += 1
+                await world.wait_after(part, attempt, error)
+    finally:
         world.problems.drop(part)
-        return
 
 
 async def reject(world: World, partition: int, drafts: Sequence[Draft]) -> None:

@@ -112,16 +112,16 @@ class World:
         """The result of `call`, which is repeated while it is `Unavailable`. Everything else it raises goes
         through."""
         attempt = 0
-        while True:
-            try:
-                result = await call()
-            except Unavailable as error:
-                attempt += 1
-                await self.wait_after(what, attempt, error)
-                continue
+        try:
+            while True:
+                try:
+                    return await call()
+                except Unavailable as error:
+                    attempt += 1
+                    await self.wait_after(what, attempt, error)
+        finally:  # whoever is cut off has no problem any more: others may do this by now
             if attempt >= REPORT_AFTER:
                 self.problems.drop(what)
-            return result
 
     async def read(self, topic: str, partition: int, offset: int) -> Sequence[Record]:
         """A slice of the log from `offset` on."""
