@@ -57,7 +57,7 @@ async def test_work_that_is_cut_off_has_no_problem_any_more(
     assert isinstance(world.broker, MemoryBroker)
     world.broker.fault = lambda *_: fault
     task = asyncio.ensure_future(work(world))
-    while not world.problems.lines():
+    while not world.problems.lines():  # noqa: ASYNC110 - nobody sets an event for it
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
