@@ -234,7 +234,7 @@ async def main():
     await asyncio.sleep(0)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
     outcomes = await asyncio.gather(
-        *(broker.append({JOURNAL!r}, 0, [Draft(None, b"." * 200_000)]) for _ in range(5)), waiting,
+        *(broker.append({JOURNAL!r}, 0, [Draft(None, b"." * 400_000)]) for _ in range(5)), waiting,
         return_exceptions=True)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert {{type(outcome) for outcome in outcomes}} == {{Broken}}, outcomes
