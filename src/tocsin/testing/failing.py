@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from typing import Any, Final, NamedTuple, NoReturn
 
 __all__ = ["POINTS", "NoSuchPoint", "Step", "main", "prepare"]
@@ -154,9 +155,8 @@ def main(words: list[str]) -> None:
         prepare(words[0])
     except NoSuchPoint as error:
         raise SystemExit(str(error)) from None
-    from tocsin.cli import main as command
-
-    command(words[1:])
+    (command,) = entry_points(group="console_scripts", name="tocsin")  # whatever the installed command is
+    command.load()(words[1:])
 
 
 if __name__ == "__main__":
