@@ -143,11 +143,10 @@ class CoreShare:
                 return
             except Lost as error:
                 group.drop()
-                if seat.stop.is_set():
+                log.warning("partition %d is %s: %s", partition, "lost" if seat.stop.is_set() else "loaded anew", error)
+                if not await self._confirmed(seat):
                     seat.group = None
                     return
-                log.warning("partition %d is loaded anew: %s", partition, error)
-                await self._world.lease.renewed()
                 await self._load(partition, seat)
             except SourceLost as error:
                 group.drop()
@@ -157,6 +156,16 @@ class CoreShare:
             except BaseException:
                 group.drop()
                 raise
+
+    async def _confirmed(self, seat: _Seat) -> bool:
+        """Wait until the right to work has been confirmed; False when the partition is to be given back instead."""
+        waits = [asyncio.ensure_future(self._world.lease.renewed()), asyncio.ensure_future(seat.stop.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return not seat.stop.is_set()
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def suspend(self, grace: float) -> None:
         """Let every loop come to its end and keep the states: the next assignment may bring the same partitions."""

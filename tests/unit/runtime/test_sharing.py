@@ -15,7 +15,7 @@ from tocsin.domain.rules import Rules
 from tocsin.notify.channel import Sent
 from tocsin.runtime.arrivals import Place, Polled
 from tocsin.runtime.clock import SystemClock
-from tocsin.runtime.lease import Forever
+from tocsin.runtime.lease import Forever, Lease
 from tocsin.runtime.node import Node
 from tocsin.runtime.share import Share, Shared
 from tocsin.runtime.watch import Signs
@@ -86,7 +86,7 @@ class Table:
         self.dealt: list[Dealt] = []
         self.published = 0
 
-    async def sit(self) -> None:
+    async def sit(self, lease: Lease | None = None) -> None:
         dealt = Dealt()
         node = Node(
             broker=self.broker,
@@ -96,7 +96,7 @@ class Table:
             event_log=None,
             channels={"console": self.receiver},
             partitions=PARTITIONS,
-            shared=Shared(Polled(self.broker), dealt, Forever()),
+            shared=Shared(Polled(self.broker), dealt, lease or Forever()),
         )
         await node.start()
         self.nodes.append(node)
@@ -181,6 +181,34 @@ async def test_who_was_not_told_writes_nothing_that_counts(table: Table) -> None
     await table.rest()
     counts = await judged(table)
     assert counts["journal.claimed"] > 3 * 2 * PARTITIONS
+
+
+class Unheard(Forever):
+    """The group says no more to this process."""
+
+    async def renewed(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_who_has_lost_and_waits_for_the_group_lets_go_at_once(
+    table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    await table.sit(Unheard())
+    await table.sit()
+    await table.dealt[1].give("ingest", range(PARTITIONS))
+    await table.deal({0: range(PARTITIONS)})
+    await table.deal({1: range(PARTITIONS)}, blind=0)
+    await table.alerts(40)
+    async with asyncio.timeout(20):
+        while caplog.text.count("is loaded anew") < PARTITIONS:  # noqa: ASYNC110 - nobody sets an event for it
+            await asyncio.sleep(0.01)
+    share = table.dealt[0].shares["core"]
+    async with asyncio.timeout(20):  # far below the grace: nothing there has to be finished
+        await share.suspend(600.0)
+    assert share.places() == {}
+    await share.take(frozenset(), 2)
+    await table.rest()
+    await judged(table)
 
 
 async def test_a_partition_that_comes_back_untouched_is_not_loaded_again(table: Table) -> None:
