@@ -14,6 +14,7 @@ from aiokafka.errors import CorruptRecordException, KafkaError
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
+from tocsin.runtime.kafka.errors import UnknownCodec
 from tocsin.runtime.kafka.tolerant import tolerant_records
 from tocsin.wire.record import Draft, Record
 
@@ -28,6 +29,7 @@ CODECS: Final = {
     "lz4": (DefaultRecordBatch.CODEC_LZ4, has_lz4),
     "zstd": (DefaultRecordBatch.CODEC_ZSTD, has_zstd),
 }
+LAST_CODEC: Final = max(number for number, _ in CODECS.values())
 _ANY_SIZE: Final = 2**31 - 1
 """The builder's own limit is out of the way: the port has one."""
 
@@ -74,7 +76,8 @@ def decode(data: bytes, offset: int) -> Slice:
     """The records of `data` from `offset` on.
 
     Raises:
-        CorruptRecordException: a batch does not match its checksum. UnsupportedCodecError: a library is missing.
+        CorruptRecordException: a batch does not match its checksum. UnsupportedCodecError: a library is missing, or
+            (UnknownCodec) none is known.
     """
     found: list[Record] = []
     following = offset
@@ -83,6 +86,8 @@ def decode(data: bytes, offset: int) -> Slice:
         batch = memory.next_batch()
         if not batch.validate_crc():
             raise CorruptRecordException("checksum")
+        if batch.compression_type > LAST_CODEC:
+            raise UnknownCodec(f"number {batch.compression_type}")
         if not batch.is_control_batch:
             records = _records(batch, data)
             found += records if batch.base_offset >= offset else [one for one in records if one.offset >= offset]

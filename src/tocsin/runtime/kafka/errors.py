@@ -14,12 +14,16 @@ from typing import Final
 
 from aiokafka import errors as kafka
 
-__all__ = ["CODES", "Meaning", "explain", "meaning"]
+__all__ = ["CODES", "Meaning", "UnknownCodec", "explain", "meaning"]
 
 WORDS_MAX: Final = 200
 """Letters of a foreign text that are shown: brokers and TLS libraries say what counts in their first line."""
 WRAPS_MAX: Final = 5
 """How deep an error may lie in others."""
+
+
+class UnknownCodec(kafka.UnsupportedCodecError):  # type: ignore[misc]  # aiokafka ships no types
+    """A batch is compressed with something that came after this version. The only argument is its number, as text."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,10 @@ MEANINGS: Final[Mapping[type[BaseException], _Case]] = {
     kafka.UnsupportedCodecError: _Case(
         "a batch is compressed with a codec whose library is missing",
         "install `aiokafka[lz4,snappy,zstd]` in tocsin's environment",
+    ),
+    UnknownCodec: _Case(
+        "a batch is compressed with a codec that this version does not know",
+        "have its producer use gzip, snappy, lz4 or zstd, or upgrade tocsin",
     ),
     kafka.CorruptRecordException: _Case(
         "a batch does not match its checksum", "check the broker's disk, then restore the partition from a replica"

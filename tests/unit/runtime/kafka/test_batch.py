@@ -10,6 +10,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
 from tocsin.runtime.kafka.batch import CODECS, Identity, decode, encode
+from tocsin.runtime.kafka.errors import UnknownCodec, explain
 from tocsin.runtime.kafka.tolerant import tolerant_records
 from tocsin.wire.record import Draft, Record
 
@@ -107,6 +108,20 @@ def test_what_cannot_be_unpacked_is_corrupt(codec: str) -> None:
     broken = plain[:17] + struct.pack(">I", calc_crc32c(checked)) + checked
     with pytest.raises(CorruptRecordException):
         decode(broken, 0)
+
+
+@pytest.mark.parametrize("number", [5, 7])
+def test_a_codec_that_came_later_is_not_taken_for_damage(number: int) -> None:
+    plain = foreign(DRAFTS, None)
+    checked = struct.pack(">h", number) + plain[23:]
+    later = plain[:17] + struct.pack(">I", calc_crc32c(checked)) + checked
+    with pytest.raises(UnknownCodec) as caught:
+        decode(later, 0)
+    said = explain(caught.value, topic="t/0")
+    assert said == (
+        f"topic t/0: a batch is compressed with a codec that this version does not know (number {number}); "
+        "have its producer use gzip, snappy, lz4 or zstd, or upgrade tocsin"
+    )
 
 
 @pytest.mark.parametrize(
