@@ -28,9 +28,9 @@ AHEAD_SECONDS: Final = 0.2
 ACKNOWLEDGED_WITHIN: Final = 30.0
 
 
-def planned(rate: float, seconds: float, seed: int) -> Traffic:
+def planned(rate: float, seconds: float, seed: int, repeats: float = REPEATS) -> Traffic:
     """What is sent; each new alert makes an incident of its own."""
-    return Traffic(round(rate * seconds), REPEATS, seed=seed, grouped=1, began=datetime.now(UTC))
+    return Traffic(round(rate * seconds), repeats, seed=seed, grouped=1, began=datetime.now(UTC))
 
 
 def markers(traffic: Traffic) -> dict[str, int]:
@@ -41,7 +41,7 @@ def markers(traffic: Traffic) -> dict[str, int]:
 
 async def send(asked: argparse.Namespace) -> dict[str, Any]:
     """Send everything; the start, how late the sender itself was, and what failed."""
-    values = list(planned(asked.rate, asked.seconds, asked.seed).records())
+    values = list(planned(asked.rate, asked.seconds, asked.seed, asked.repeats).records())
     late, sent = 0.0, []
     async with AIOKafkaProducer(bootstrap_servers=asked.servers, acks="all", linger_ms=0) as producer:
         await producer.partitions_for(asked.topic)
@@ -94,6 +94,7 @@ def main() -> None:
         if program is send:
             one.add_argument("--rate", type=float, required=True)
             one.add_argument("--seed", type=int, required=True)
+            one.add_argument("--repeats", type=float, default=REPEATS)
         else:
             one.add_argument("--count", type=int, required=True)
     asked = parser.parse_args()

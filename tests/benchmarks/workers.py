@@ -123,11 +123,13 @@ class Workers:
         entry: Sequence[str] = CUT,
         count: int = 1,
         partitions: int = 4,
-        settings: dict[str, Any] | None = None,
+        waiting: int = 0,
     ) -> None:
+        """`waiting`: so many of the `count` are not started yet."""
         self.servers = servers
         self.prefix = prefix
         self.partitions = partitions
+        self._waiting = waiting
         self.all = [
             Worker(
                 directory / f"worker-{number}",
@@ -137,7 +139,6 @@ class Workers:
                     "partitions": partitions,
                     "kafka": {"prefix": prefix, "member": f"worker-{number}", "session_timeout": SESSION},
                     "run": {"groups": ["ingest", "core"]},
-                    **(settings or {}),
                 },
             )
             for number in range(count)
@@ -149,9 +150,10 @@ class Workers:
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
         try:
-            for worker in self.all:
+            started = self.all[: len(self.all) - self._waiting]
+            for worker in started:
                 worker.start()
-            for worker in self.all:
+            for worker in started:
                 await worker.ready()
         except BaseException:
             await self.__aexit__()
