@@ -13,6 +13,7 @@ partition, beside the longest one before. Checked after each run as in `stream.p
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import subprocess
@@ -36,7 +37,7 @@ from workers import INCIDENTS, RAW, Workers
 PARTITIONS: Final = 8
 COUNTS: Final = (1, 2, 4)
 RUNS: Final = 3
-ALERTS: Final = 160_000
+ALERTS: Final = 240_000
 WARM_ALERTS: Final = 20_000
 PER_RECORD: Final = 10
 STALL_RATE: Final = 400
@@ -127,7 +128,7 @@ def gaps(times: dict[int, list[float]], joins_at: float, ends_at: float) -> tupl
     before, after = [0.0], [0.0]
     for each in times.values():
         each.sort()
-        for one, following in zip(each, each[1:], strict=False):
+        for one, following in itertools.pairwise(each):
             if following < joins_at and one > each[0] + 1.0:
                 before.append(following - one)
             elif following >= joins_at and one < ends_at:
