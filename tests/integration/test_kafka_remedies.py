@@ -17,7 +17,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from integration.kafka_running import Worker
-from integration.kafka_user import GROUP, TOPIC, allow_again, deny
+from integration.kafka_user import GROUP, TOPIC, allow_again, delete, deny
 from integration.running import TOCSIN, Sink, call
 from integration.test_kill import TOPICS, received, rows
 from integration.waiting import post, until
@@ -157,6 +157,24 @@ async def test_a_name_that_two_processes_have(
     await younger.ready()
     assert (await post(younger, {"title": "still there"})).status_code == 202
     assert await younger.end() == 0
+
+
+# Topics
+
+
+async def test_a_topic_that_somebody_deletes_and_makes_anew(
+    tmp_path: Path, kafka: str, prefix: str, killed_at_the_end: list[Worker]
+) -> None:
+    """A group without the topic simply has fewer partitions: who looks at those alone is content."""
+    one = worker(tmp_path, kafka, prefix)
+    killed_at_the_end.append(one)
+    await apply(one)
+    await one.start()
+    await asyncio.to_thread(delete, kafka, prefix + RAW)
+    await says(one, f"topic {prefix}{RAW}: the topic or partition does not exist; run `tocsin topics apply`")
+    await apply(one)
+    await says(one, f"topic {prefix}{RAW}: the topic was made anew meanwhile; restart tocsin")
+    assert await one.end() == 0
 
 
 # Codecs

@@ -23,7 +23,7 @@ from tocsin.domain.rules import Rules
 from tocsin.notify.channel import Channel
 from tocsin.persist.sqlite import EventLog
 from tocsin.runtime.arrivals import Place, Polled
-from tocsin.runtime.broker import Broker, Unavailable
+from tocsin.runtime.broker import Broken, Broker, Unavailable
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.core_share import CoreShare
 from tocsin.runtime.effects import Lanes
@@ -53,6 +53,8 @@ PUBLISH_SECONDS: Final = 5.0
 """A client waits for the answer: better to say no soon than to hold its connection."""
 GROUPS: Final = ("ingest", "core", "persist")
 """The shares of the work, in the order in which they are stopped: what a later one reads, an earlier one writes."""
+INSPECT_EVERY: Final = 5.0
+"""Seconds. Who has no partitions of a topic that is gone does not notice: a group simply has fewer."""
 RETENTION_EVERY: Final = 600.0
 """Seconds; retention is counted in days."""
 FOREIGN_LOSSES_MAX: Final = 5
@@ -68,6 +70,13 @@ class Health(msgspec.Struct, frozen=True):
 
     ready: bool
     problems: list[str]
+
+
+@runtime_checkable
+class Inspected(Protocol):
+    """A broker whose topics others may delete or close."""
+
+    async def inspect(self) -> list[str]: ...
 
 
 @runtime_checkable
@@ -208,6 +217,7 @@ class Node:
         self._supervisor.start("settings watch", self._watch.run(self._stop))
         self._supervisor.start("settings gauges", self._gauges())
         self._supervisor.start("settings retention", self._retention())
+        self._supervisor.start("settings topics", self._inspect())
         self._running = True
         if self._persist in self._shares and self._persist is not None:
             with suppress(TimeoutError):
@@ -263,6 +273,16 @@ class Node:
                 self._world.problems.put("log", str(error))
             else:
                 self._world.problems.drop("log")
+
+    async def _inspect(self) -> None:
+        """See that the topics are those of the start."""
+        broker = self.broker
+        while isinstance(broker, Inspected) and not await self._world.clock.wait(self._stop, INSPECT_EVERY):
+            try:
+                wrong = await broker.inspect()
+            except (Unavailable, Broken) as error:
+                wrong = [str(error)]
+            self._world.problems.tell("topics", bool(wrong), " and ".join(wrong))
 
     async def _retention(self) -> None:
         """A log that does not forget by itself is told to, now and then; what has not been read is kept."""

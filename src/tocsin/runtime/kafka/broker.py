@@ -38,6 +38,7 @@ WAITING_BYTES_MAX: Final = 32 * 1024 * 1024
 """Appends that wait for brokers: some seconds of slow ones. Further callers wait before they are queued."""
 UNKNOWN_TOPIC: Final = 3
 NO_RIGHT: Final = 29
+MADE_ANEW: Final = 100
 
 Place = tuple[str, int]
 Committer = Callable[[Mapping[Place, tuple[int, str]]], Awaitable[None]]
@@ -58,6 +59,7 @@ class KafkaBroker:
         self._positions = Positions(cluster)
         self._room = QueueRoom(WAITING_BYTES_MAX)
         self._counts: dict[str, int] = {}
+        self._ids: dict[str, str] = {}
         self._committers: dict[str, Committer] = {}
         self._closing: asyncio.Task[None] | None = None
 
@@ -106,6 +108,7 @@ class KafkaBroker:
             wrong = {self._names[ours]: topic.error for ours, topic in found.items() if topic.error}
             if not wrong:
                 self._counts = {ours: len(topic.leaders) for ours, topic in found.items()}
+                self._ids = {ours: topic.id for ours, topic in found.items()}
                 return
             if loop.time() >= until or set(wrong.values()) != {UNKNOWN_TOPIC}:
                 break
@@ -175,6 +178,18 @@ class KafkaBroker:
     async def committed(self, group: str, topic: str, partition: int) -> tuple[int, str] | None:
         """What `commit` stored last, or None."""
         return await self._positions.committed(self._connection.group(group), *self._place(topic, partition))
+
+    async def inspect(self) -> list[str]:
+        """What somebody has done to the topics since this was opened: those that are gone, made anew, or closed to us,
+        each with its remedy. It is asked anew each time.
+
+        Raises:
+            Unavailable, Broken: nobody answers.
+        """
+        await self._cluster.refresh()
+        now = {ours: self._cluster.topics[name] for ours, name in self._names.items()}
+        codes = {ours: topic.error or (MADE_ANEW if topic.id != self._ids[ours] else 0) for ours, topic in now.items()}
+        return [explain(code, topic=self._names[ours]) for ours, code in codes.items() if code]
 
     async def holder(self, group: str, name: str) -> str | None:
         """The member id of whoever is in `group` under the static name `name`; None when nobody is."""
