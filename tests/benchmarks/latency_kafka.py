@@ -198,7 +198,7 @@ async def measure(servers: str, rate: int, seconds: float, runs: int, peers: boo
     """Everything at one rate."""
     found: dict[str, Any] = {"tocsin": await tocsin(servers, rate, seconds, runs)}
     if peers:
-        found["broker_echo"] = await echo(servers, rate, seconds, runs)
+        found["broker_echo"] = await echo(servers, rate, seconds, 1)
         found["faust"] = await faust(servers, rate, seconds, 1)
         try:
             one = await alertmanager_once(rate, seconds, 1)

@@ -21,7 +21,7 @@ CONNECTIONS_MAX: Final = 64
 READY_SECONDS_MAX: Final = 60.0
 COMMITS: Final = 200
 PAGE: Final = 1000
-PACKAGES: Final = ("msgspec", "orjson", "fastapi", "uvicorn", "httpx", "pydantic")
+PACKAGES: Final = ("aiokafka", "faust-streaming", "msgspec", "orjson", "fastapi", "uvicorn", "httpx", "pydantic")
 
 ECHO: Final = """
 import asyncio, uvicorn

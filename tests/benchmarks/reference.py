@@ -4,7 +4,6 @@ In: the values of the raw records; the records of `incidents.events.v1`. Out: pr
 those of the default settings for this traffic: `alertname` and `service`. No code of tocsin.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
@@ -30,7 +29,7 @@ class Sent:
 
     def add(self, values: Iterable[bytes]) -> None:
         for value in values:
-            for alert in json.loads(value)["alerts"]:
+            for alert in orjson.loads(value)["alerts"]:
                 self.alerts[tuple(sorted(alert["labels"].items()))] += 1
 
     @property
