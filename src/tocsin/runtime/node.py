@@ -281,7 +281,8 @@ class Node:
             try:
                 wrong = await broker.inspect()
             except (Unavailable, Broken) as error:
-                wrong = [str(error)]
+                self._world.problems.put("log", str(error))  # the gauges see when it is over
+                continue
             self._world.problems.tell("topics", bool(wrong), " and ".join(wrong))
 
     async def _retention(self) -> None:
