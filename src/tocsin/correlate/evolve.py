@@ -43,7 +43,7 @@ def _change(state: State, event: ev.Event) -> None:
 
 def _tallied(state: State, event: ev.Tallied) -> None:
     members = [state.alerts.get(tally.alert_id) for tally in event.tallies]
-    began = [member and member.start for member in members]
+    began = [member and member.spans[0].start for member in members]
     apply(state, event)
     for tally, member, start in zip(event.tallies, members, began, strict=True):
         if member is None:
@@ -52,10 +52,11 @@ def _tallied(state: State, event: ev.Tallied) -> None:
             state.agenda.put("expire", member.alert_id, member.expires_at)
         if tally.resolved_at is not None:
             state.ended_nothing(member.fingerprint, tally.resolved_at)
-        roster = state.rosters[member.incident_id]
-        unmoved = len(member.spans) == 1 and member.start == start
-        if roster.reach is not None and not (unmoved and roster.reach.take(member.start, member.last, new=False)):
-            roster.reach = None
+        roster, spans = state.rosters[member.incident_id], member.spans
+        if roster.reach is not None:
+            unmoved = len(spans) == 1 and spans[0].start == start
+            if not (unmoved and roster.reach.take(spans[0].start, spans[0].end, new=False)):
+                roster.reach = None
 
 
 def _silence(state: State, event: ev.AlertResolved) -> None:

@@ -14,7 +14,7 @@ from tocsin.domain.alert import Sighting
 from tocsin.domain.command import ARGUMENTS, VERBS, Command
 from tocsin.domain.errors import IllegalTransition, Reject
 from tocsin.domain.header import SUMMARY_MAX, TITLE_MAX, IncidentHeader, cut_text
-from tocsin.domain.ids import correlation_partition_key, short_hash
+from tocsin.domain.ids import correlation_partition_key, incident_id, short_hash
 from tocsin.domain.incident import Incident
 from tocsin.domain.lifecycle import ACKNOWLEDGES, LEADS_TO, Status, status_after
 from tocsin.domain.severity import severity_of
@@ -153,7 +153,7 @@ def declared(pen: Pen, command: Command) -> ev.Opened:
     partition_key = correlation_partition_key(correlation_id) if correlation_id else f"declared:{command.command_id}"
     number, ordinal = pen.next_number()
     header = IncidentHeader(
-        id=pen.id_for(),
+        id=incident_id(pen.partition, pen.cause),
         number=number,
         version=1,
         title=title,
@@ -179,7 +179,7 @@ def acknowledge_by_alert(pen: Pen, sighting: Sighting) -> Iterator[ev.Event]:
     """
     state = pen.state
     incidents = {state.alerts[alert_id].incident_id for alert_id in state.firing.get(sighting.fingerprint, ())}
-    for incident_id in sorted(incidents):
-        incident = state.incidents[incident_id]
+    for reference in sorted(incidents):
+        incident = state.incidents[reference]
         if incident.header.status is Status.OPEN:
             yield transition(pen, incident, "acknowledge")

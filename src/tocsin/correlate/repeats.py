@@ -15,7 +15,7 @@ from tocsin.correlate.state import State
 from tocsin.domain import events as ev
 from tocsin.domain.alert import AlertStatus, Episode, clamped
 from tocsin.domain.incident import GAP, Incident, Member
-from tocsin.domain.instant import Instant, from_ms
+from tocsin.domain.instant import EPOCH, Instant, from_ms
 from tocsin.wire.normalized import Batch, Row, Statement
 
 SUMMED_MAX: Final = 1000
@@ -26,22 +26,23 @@ _GAP_MS: Final = round(GAP.total_seconds() * 1000)
 class _Sum:
     """Rows of one statement so far. Their instants follow from the first and the last."""
 
-    __slots__ = ("count", "expires_at", "last_ms", "member", "said", "start")
+    __slots__ = ("count", "expires_at", "first_at", "last_ms", "member", "said", "start")
 
-    def __init__(
-        self, said: Statement, member: Member, start: Instant, received_ms: int, expires_at: Instant | None
-    ) -> None:
+    def __init__(self, said: Statement, member: Member, start: Instant, received_at: Instant, row: Row) -> None:
         self.said = said
         self.member = member
         self.start = start
+        self.first_at = received_at
         self.count = 1
-        self.last_ms = received_ms
-        self.expires_at = expires_at
+        self.last_ms = row.received_ms
+        self.expires_at = row.expires_at
 
     def tally(self) -> ev.Tally:
-        received_at = from_ms(self.last_ms)
-        last = max(received_at, clamped(self.said.starts_at, received_at))
-        return ev.Tally(self.member.alert_id, self.count, self.start, last, self.expires_at)
+        last, at = self.first_at, self.start
+        if self.count > 1:
+            last = from_ms(self.last_ms)
+            at = clamped(self.said.starts_at, last)
+        return ev.Tally(self.member.alert_id, self.count, self.start, at if at > last else last, self.expires_at)
 
 
 def sum_of_repeats(
@@ -61,12 +62,13 @@ def sum_of_repeats(
 class _Walk:
     """One walk over rows that only count. The state is not changed meanwhile."""
 
-    __slots__ = ("_batch", "_last", "_state", "sums")
+    __slots__ = ("_at", "_at_ms", "_batch", "_last", "_state", "sums")
 
     def __init__(self, state: State, batch: Batch) -> None:
         self._state = state
         self._batch = batch
         self._last: dict[str, bool] = {}
+        self._at, self._at_ms = EPOCH, 0
         self.sums: dict[int, _Sum] = {}
 
     def take(self, first: int) -> int:
@@ -96,8 +98,10 @@ class _Walk:
         member = self._member(said)
         if member is None or not self._is_last(member.incident_id):
             return None
-        start = clamped(said.starts_at, from_ms(row.received_ms))
-        return None if start < member.start else _Sum(said, member, start, row.received_ms, row.expires_at)
+        if row.received_ms != self._at_ms:  # records that a log took together have one time
+            self._at, self._at_ms = from_ms(row.received_ms), row.received_ms
+        start = clamped(said.starts_at, self._at)
+        return None if start < member.spans[0].start else _Sum(said, member, start, self._at, row)
 
     def _member(self, said: Statement) -> Member | None:
         """The firing member whose episode `said` continues, where that is plain; see `alerts.continues`."""
@@ -113,7 +117,7 @@ class _Walk:
         if known is None or len(known) != 1:
             return None
         member = state.alerts[known[0]]
-        if member.episode is not episode or member.correlation_id != said.correlation_id or not member.firing:
+        if member.episode is not episode or member.correlation_id != said.correlation_id or member.resolved_at:
             return None
         if episode is Episode.STARTS_AT:
             return member if member.starts_at == starts_at else None

@@ -15,7 +15,7 @@ from tocsin.domain import ids
 from tocsin.domain.alert import AlertBody, AlertFacts, Sighting, event_time
 from tocsin.domain.header import SUMMARY_MAX, TITLE_MAX, IncidentHeader, cut_text, fitted
 from tocsin.domain.incident import Incident
-from tocsin.domain.instant import Instant, day_of
+from tocsin.domain.instant import Instant, day_of, to_us
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import Rules
 
@@ -143,9 +143,10 @@ class Pen:
         )
         return self.opening(header, ordinal, where, partition_key, facts.start, reason, alert=facts, **fields)
 
-    def id_for(self, *parts: object) -> str:
-        """Id of an incident that this decision opens for what `parts` name."""
-        return ids.incident_id(self.partition, self.cause, *map(str, parts))
+    def id_for(self, alert_id: str, fingerprint: str, start: Instant) -> str:
+        """Id of an incident that this decision opens for an alert."""
+        # As a number: written as text, an instant costs as much as half of the hash.
+        return ids.incident_id(self.partition, self.cause, alert_id, fingerprint, str(to_us(start)))
 
     def opening(
         self,
@@ -181,12 +182,21 @@ class Pen:
 
 def _short(labels: dict[str, str]) -> dict[str, str]:
     names = sorted(labels)[:HEADER_LABELS_MAX]
+    if (
+        max(map(len, names), default=0) <= HEADER_TEXT_MAX
+        and max(map(len, labels.values()), default=0) <= HEADER_TEXT_MAX
+    ):
+        return {name: labels[name] for name in names}  # nearly always
     return {cut_text(name, HEADER_TEXT_MAX): cut_text(labels[name], HEADER_TEXT_MAX) for name in names}
 
 
 def _links(links: dict[str, str]) -> dict[str, str]:
     """Whole links only: a cut URL leads nowhere."""
-    if not links:
-        return links
+    if (
+        len(links) <= HEADER_LINKS_MAX
+        and max(map(len, links.values()), default=0) <= HEADER_LINK_MAX
+        and max(map(len, links), default=0) <= HEADER_TEXT_MAX
+    ):
+        return dict(sorted(links.items()))  # nearly always
     whole = {name: url for name, url in links.items() if len(url) <= HEADER_LINK_MAX and len(name) <= HEADER_TEXT_MAX}
     return dict(sorted(whole.items())[:HEADER_LINKS_MAX])

@@ -103,7 +103,10 @@ def clamped(starts_at: Instant | None, received_at: Instant) -> Instant:
     """
     if starts_at is None:
         return received_at
-    return min(max(starts_at, received_at - CLAMP_PAST), received_at + CLAMP_FUTURE)
+    if starts_at <= received_at:
+        earliest = received_at - CLAMP_PAST
+        return starts_at if starts_at >= earliest else earliest
+    return min(starts_at, received_at + CLAMP_FUTURE)
 
 
 def event_time(sighting: Sighting) -> tuple[Instant, bool]:
