@@ -4,9 +4,10 @@
 
 The raw topic is filled first; then tocsin's process, warm and in its group, is let go until all incident events are in
 the log. Per core = alerts per CPU second of tocsin's process (user and system, all threads). Variants: `events` is
-ingest and correlate, which is what the metric is about; `whole` is `tocsin run` with escalate and notify, too (no
-channel, no event log). Payloads: one alert a record, and ten, as Alertmanager groups them. Checked after each run: a
-plain count of the events finds every alert exactly once, and the group's position is the end of the topic.
+ingest and correlate, which is what the metric is about; `whole` is `tocsin run` with escalate and notify, too, up to
+the same event (nobody is told, no event log). Payloads: one alert a record, and ten, as Alertmanager groups them.
+Checked after each run: a plain count of the events finds every alert exactly once, and the group's position is the end
+of the topic.
 
 Peers in the same run read the same topic and do the least that is comparable (`peers/counting.py`): decode, recognise
 repeats in a dict, send an event for a new alert; Alertmanager is fed over HTTP. Prints JSON; exit 1 when a check fails.
@@ -37,7 +38,6 @@ WARM_SHARE: Final = 0.2
 RUNS: Final = 3
 PEERS: Final = {"faust": "faust_stock", "quix": "quix", "bytewax": "bytewax_flow"}
 LIMITS: Final = {"getmany_decode": "limit_decode", "consume_decode_encode_append": "limit_append"}
-JOURNALS: Final = (INCIDENTS, "escalations.events.v1", "notifications.events.v1")
 ALERTS_PER_SECOND_MIN: Final = 2000
 """Slower than this is not waited for."""
 
@@ -65,7 +65,6 @@ def traffic(metric: Metric, alerts: int, per_record: int, seed: int) -> Traffic:
 async def tocsin_once(servers: str, sent: Traffic, whole: bool, warm: Traffic) -> dict[str, Any]:
     """One run of one process, after a small one of the same process."""
     found, plain, records = Found(), Sent(), 0
-    topics = JOURNALS if whole else JOURNALS[:1]
     entry = TOCSIN if whole else CUT
     async with prefixed(servers) as prefix:
         with tempfile.TemporaryDirectory(prefix="tocsin-benchmark-") as folder:
@@ -75,7 +74,7 @@ async def tocsin_once(servers: str, sent: Traffic, whole: bool, warm: Traffic) -
                     plain.add(values)
                     records += len(values)
                     seconds_max = 20 + part.count / ALERTS_PER_SECOND_MIN
-                    taken = await workers.work(values, CHUNK_ALERTS // part.per_record, seconds_max, topics)
+                    taken = await workers.work(values, CHUNK_ALERTS // part.per_record, seconds_max, [INCIDENTS])
             async with Reader(servers, [prefix + INCIDENTS], PARTITIONS) as reader:
                 async for record in reader.to_the_end():
                     found.add(record)

