@@ -69,6 +69,7 @@ async def run(directory: Path, cluster: Cluster, given: argparse.Namespace) -> d
         Sink() as sink,
         Installation(directory, cluster.servers, "", sink.url, workers=given.workers) as installation,
     ):
+        installation.hurry()
         chaos = Chaos(installation, chance, cluster.nodes, killers=2)
         async with under_load(installation, sink, chance, Load(http=given.rate, direct=given.rate / 4)) as outcome:
             try:

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,10 @@ class Worker(Tocsin):
 
     entry: Sequence[str] = (str(TOCSIN),)
     """What is started in front of `run`."""
+
+    def hurry(self) -> None:
+        """From the next start on, checkpoints come every few seconds."""
+        self.entry = (sys.executable, "-m", "tocsin.testing.failing", "hurry")
 
     @property
     def running(self) -> bool:
@@ -118,7 +123,15 @@ class Installation:
         self.prefix = prefix
         self.partitions = partitions
         self._sink_url = sink_url
+        self.hurried = False
+        """Whether workers that are made from now on hurry."""
         self.workers = [self._worker(number) for number in range(workers)]
+
+    def hurry(self) -> None:
+        """Have all workers make checkpoints every few seconds, the coming ones, too."""
+        self.hurried = True
+        for worker in self.workers:
+            worker.hurry()
 
     def _worker(self, number: int, *groups: str) -> Worker:
         """Worker 0 keeps the event log; the others only ingest and decide."""
@@ -148,6 +161,8 @@ class Installation:
     def add(self) -> Worker:
         """One more worker, not started."""
         worker = self._worker(len(self.workers))
+        if self.hurried:
+            worker.hurry()
         self.workers.append(worker)
         return worker
 

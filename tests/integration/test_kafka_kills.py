@@ -28,9 +28,13 @@ TAKEOVER_WITHIN = 5.0
 
 
 @asynccontextmanager
-async def judged(tmp_path: Path, kafka: str, prefix: str, chance: random.Random, workers: int) -> AsyncIterator[Chaos]:
+async def judged(
+    tmp_path: Path, kafka: str, prefix: str, chance: random.Random, workers: int, *, hurried: bool = False
+) -> AsyncIterator[Chaos]:
     """Workers under load; at the end everything has to be as promised."""
     async with Sink() as sink, Installation(tmp_path, kafka, prefix, sink.url, workers=workers) as installation:
+        if hurried:
+            installation.hurry()
         chaos = Chaos(installation, chance)
         async with under_load(installation, sink, chance) as outcome:
             yield chaos
@@ -58,7 +62,7 @@ async def test_three_workers_that_are_killed_frozen_and_joined(
         zombies=count("TOCSIN_ZOMBIES", 2),
         stutters=2,
     )
-    async with judged(tmp_path, kafka, prefix, chance, 3) as chaos:
+    async with judged(tmp_path, kafka, prefix, chance, 3, hurried=True) as chaos:
         await chaos.run(wanted)
 
 

@@ -1,9 +1,11 @@
-"""A tocsin that dies at a named step, as if its machine had been switched off there.
+"""A tocsin that dies at a named step, as if its machine had been switched off there, or that hurries.
 
     python -m tocsin.testing.failing append.after:3 run -c tocsin.yaml
+    python -m tocsin.testing.failing hurry run -c tocsin.yaml
 
 In: a point `<step>.<before|after>[:<nth>]` of `POINTS`, and the arguments of `tocsin`. Out: SIGKILL of this process by
-itself, immediately before or after that step, the nth time. The steps are wrapped in this process before the command
+itself, immediately before or after that step, the nth time. `hurry` (also with a point: `hurry,send.after`) makes
+checkpoints every few seconds, so that short runs have many. The steps are wrapped in this process before the command
 begins; nobody who starts `tocsin` itself can come here, and it costs the product nothing. It does not judge what is
 found afterwards (`checker.py`).
 """
@@ -61,11 +63,18 @@ STEPS: Final[dict[str, Step]] = {
     "record": Step(("tocsin.runtime.owner:Owner._apply",), _is_result),
     "persist": Step(("tocsin.persist.sqlite:EventLog.append",)),
     "release": Step(("tocsin.runtime.owner:Owner.release",)),
+    "show": Step(("tocsin.runtime.showing:ShowingFeed._append",)),
+    "chunks": Step(("tocsin.runtime.checkpointing:Checkpointing._flush",)),
+    "checkpoint": Step(("tocsin.runtime.checkpointing:Checkpointing._close",)),
 }
 """Name -> what is wrapped."""
 
 POINTS: Final = tuple(f"{step}.{side}" for step in STEPS for side in ("before", "after"))
 """Every point at which a process can be told to die."""
+
+
+HURRY: Final = "hurry"
+"""In front of a point, or alone."""
 
 
 class NoSuchPoint(ValueError):
@@ -90,11 +99,16 @@ def _die() -> NoReturn:
 
 
 def prepare(point: str) -> None:
-    """Wrap the step of `point` (`<step>.<before|after>[:<nth>]`, the first time if it is not said).
+    """Wrap the step of `point` (`<step>.<before|after>[:<nth>]`, the first time if it is not said), or hurry, or both.
 
     Raises:
         NoSuchPoint: no such step.
     """
+    hurry, _, rest = point.partition(",")
+    if hurry == HURRY:
+        _hurry()
+        if not (point := rest):
+            return
     name, _, nth = point.partition(":")
     if name not in POINTS or not (nth or "1").isdigit():
         raise NoSuchPoint(f"{point!r} is no point; known are {', '.join(POINTS)}, each with :<nth>")
@@ -102,6 +116,15 @@ def prepare(point: str) -> None:
     fuse = _Fuse(int(nth or 1))
     for function in STEPS[step].functions:
         _wrap(function, STEPS[step].counts, fuse, before=side == "before")
+
+
+def _hurry() -> None:
+    from tocsin.runtime import node
+    from tocsin.runtime.pace import Pace
+    from tocsin.runtime.world import World
+
+    pace = Pace(records_min=100, seconds=5.0, rest=1.0, shown_within=0.2, counts_within=1.0, look=5.0)
+    setattr(node, "World", functools.partial(World, pace=pace))  # noqa: B010 - as the steps are wrapped
 
 
 def _wrap(place: str, counts: Callable[[tuple[Any, ...], dict[str, Any]], bool], fuse: _Fuse, *, before: bool) -> None:
