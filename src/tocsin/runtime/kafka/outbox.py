@@ -87,7 +87,7 @@ class Outbox:
             topics.setdefault(topic, []).append((partition, batch))
         request = ProduceRequest(None, -1, int(REPLICAS_SECONDS * 1000), list(topics.items()))
         found: dict[Place, Written] = {}
-        failure: Exception = Unanswered("", kafka.UnknownError("the answer does not name the partition"))
+        failure: Exception | None = None
         try:
             answer = await self._cluster.ask(self._address, lane, request)
             for topic, partitions in answer.topics:
@@ -104,7 +104,8 @@ class Outbox:
                 if place in found:
                     future.set_result(found[place])
                 else:
-                    future.set_exception(failure)
+                    unnamed = kafka.UnknownError("the answer does not name the partition")
+                    future.set_exception(failure or Unanswered("", unnamed))
 
     def stop(self) -> None:
         """End what is under way; its outcome is unknown."""
