@@ -39,7 +39,8 @@ def k(value: float) -> str:
 
 def ms(found: Mapping[str, Any]) -> str:
     """p50 / p99."""
-    return f"{found['p50']['median']:.3g} / {found['p99']['median']:.3g} ms"
+    p50, p99 = (found[part]["median"] for part in ("p50", "p99"))
+    return f"{p50:,.{0 if p50 >= 100 else 1}f} / {p99:,.{0 if p99 >= 100 else 1}f} ms"
 
 
 def wrong(found: Any) -> str:
