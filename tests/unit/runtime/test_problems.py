@@ -1,75 +1,71 @@
-"""What a process says is wrong is about what it has now: partitions come and go."""
+"""What keeps tocsin from being ready: said once, as long as it lasts, and no longer; and what is looked after."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 
-import msgspec
 import pytest
 
-from tocsin import topology
-from tocsin.domain.events import Positioned
-from tocsin.runtime.ingest import GROUP, Mark
-from tocsin.runtime.ingest_share import IngestShare
-from tocsin.runtime.journal import Journal
-from tocsin.runtime.rejects import append_shared
-from tocsin.runtime.rules import SettingsFeed
-from tocsin.runtime.supervisor import Supervisor
-from tocsin.runtime.world import World
-from tocsin.testing.broker import Fault, MemoryBroker
+from tocsin.domain.rules import Rules
+from tocsin.runtime.broker import Unavailable
+from tocsin.runtime.node import Node
+from tocsin.runtime.world import Problems
+from tocsin.testing.broker import MemoryBroker
 from tocsin.testing.clock import VirtualClock
-from tocsin.testing.toy import toy_world
-from tocsin.topics import INCIDENTS, NORMALIZED, RAW
-from tocsin.wire.events import encode
-from tocsin.wire.record import Draft
-
-T0 = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def world() -> World:
-    clock = VirtualClock(T0)
-    world = toy_world(MemoryBroker(clock), clock)
-
-    async def pause(seconds: float) -> None:
-        clock.advance(seconds)
-        await asyncio.sleep(0)
-
-    world.pause = pause
-    return world
-
-
-async def commit(world: World) -> object:
-    return await Journal(world, INCIDENTS.name, 0, 0).commit([encode(Positioned(recorded_at=T0))])
-
-
-async def publish(world: World) -> object:
-    return await append_shared(world, NORMALIZED.name, 0, [Draft(None, b"x")])
+def test_what_lasts_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    problems = Problems()
+    for attempt in range(3, 9):
+        problems.put("append a/0", f"attempt {attempt} failed: no right")
+    assert problems.lines() == ["append a/0: attempt 8 failed: no right"]
+    assert [record.getMessage() for record in caplog.records] == ["append a/0: attempt 3 failed: no right"]
+    problems.put("append a/0", "attempt 9 failed: no leader")
+    problems.drop("append a/0")
+    problems.put("append a/0", "attempt 3 failed: no leader")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "append a/0: attempt 3 failed: no right",
+        "append a/0: attempt 9 failed: no leader",
+        "append a/0: attempt 3 failed: no leader",
+    ], "another reason is news, and so is the same after it was well"
 
 
-@pytest.mark.parametrize(
-    ("work", "fault"), [(commit, Fault.UNAVAILABLE), (publish, Fault.UNAVAILABLE), (publish, Fault.DOUBT_LOST)]
-)
-async def test_work_that_is_cut_off_has_no_problem_any_more(
-    world: World, work: Callable[[World], Awaitable[object]], fault: Fault
-) -> None:
-    assert isinstance(world.broker, MemoryBroker)
-    world.broker.fault = lambda *_: fault
-    task = asyncio.ensure_future(work(world))
-    while not world.problems.lines():  # noqa: ASYNC110 - nobody sets an event for it
-        await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
-    assert world.problems.lines() == []
+class Inspected(MemoryBroker):
+    """A log whose topics somebody may delete, and that may be away."""
+
+    wrong: tuple[str, ...] = ()
+    away = ""
+
+    async def inspect(self) -> list[str]:
+        if self.away:
+            raise Unavailable(self.away)
+        return list(self.wrong)
+
+    async def end(self, topic: str, partition: int) -> int:
+        if self.away:
+            raise Unavailable(self.away)
+        return await super().end(topic, partition)
 
 
-async def test_a_raw_partition_that_others_have_now_is_their_problem(world: World) -> None:
-    mark = msgspec.json.encode(Mark("", "another topic", 0)).decode()
-    await world.broker.commit(GROUP, {(RAW.name, 0): (5, mark)})
-    share = IngestShare(world, SettingsFeed(world), Supervisor(), partial(topology.mapper, 1))
-    await share.take(frozenset({(RAW.name, 0)}), 1)
-    assert ["source_recreated" in line for line in world.problems.lines()] == [True]
-    await share.suspend(1.0)
-    await share.take(frozenset(), 2)
-    assert world.problems.lines() == []
+async def test_topics_that_somebody_deletes_and_a_log_that_is_away() -> None:
+    clock = VirtualClock(datetime(2026, 11, 21, tzinfo=UTC))
+    broker = Inspected(clock, 1)
+    node = Node(broker=broker, clock=clock, instance="test", rules=Rules(), event_log=None, channels={}, partitions=1)
+    await node.start()
+
+    async def until(done: Callable[[list[str]], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not done(node.health().problems):
+                clock.advance(1.0)
+                await asyncio.sleep(0)
+
+    await until(lambda problems: problems == [])
+    broker.wrong = ("topic a does not exist; make it", "topic b was made anew; restart")
+    await until(lambda problems: problems == [f"topics: {' and '.join(broker.wrong)}"])
+    broker.wrong = ()
+    await until(lambda problems: problems == [])
+    broker.away = "server h:1: nothing listens there; start Kafka"
+    await until(lambda problems: f"log: {broker.away}" in problems)
+    broker.away = ""
+    await until(lambda problems: problems == [])
+    await node.stop(1.0)
