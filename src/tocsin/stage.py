@@ -13,9 +13,10 @@ from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark, Sighting
 from tocsin.domain.command import Command
 from tocsin.domain.events import Event, Tallied
-from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
+from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import Rules
+from tocsin.domain.severity import Severity
 from tocsin.topics import Topic
 from tocsin.wire.frozen import Freezing
 from tocsin.wire.normalized import Batch
@@ -145,6 +146,19 @@ class Freezable(Protocol[State]):
         """(part, key) of the entries that `event`, evolved and committed, has changed."""
 
 
+class Standing(Protocol):
+    """What the gauges need to know of an incident."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def acknowledged_at(self) -> Instant | None: ...
+
+
 @runtime_checkable
 class Showing(Protocol[Shown]):
     """A decider whose state is public: the incidents as they are."""
@@ -159,8 +173,8 @@ class Showing(Protocol[Shown]):
     def show(self, state: Shown, key: str) -> IncidentState | None:
         """What `key` looks like; None when it is not there any more."""
 
-    def headers(self, state: Shown) -> Iterable[IncidentHeader]:
-        """Of every incident, for the gauges."""
+    def standing(self, state: Shown) -> Iterable[Standing]:
+        """Every incident, for the gauges; a header says it."""
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):

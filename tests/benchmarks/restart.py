@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory  # noqa: E402
 from typing import Any  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
+from msgspec.msgpack import Decoder  # noqa: E402
 from open_incidents import PACE, START, make, opened, resident, rules  # noqa: E402
 
 from tocsin.domain.incident import Incident, Member  # noqa: E402
@@ -26,7 +27,7 @@ from tocsin.testing.clock import VirtualClock  # noqa: E402
 from tocsin.testing.driver import Driver  # noqa: E402
 from tocsin.topics import CHECKPOINTS  # noqa: E402
 from tocsin.wire.checkpoint import decode_chunks  # noqa: E402
-from tocsin.wire.frozen import Thawing  # noqa: E402
+from tocsin.wire.frozen import Rows, Thawing  # noqa: E402
 
 
 async def serve(path: Path) -> dict[str, Any]:
@@ -54,7 +55,7 @@ async def serve(path: Path) -> dict[str, Any]:
 
 
 async def bare(path: Path) -> dict[str, float]:
-    """Read the checkpoints and decode the two large parts of correlate, nothing more."""
+    """Read the checkpoints and decode the two large parts of correlate whole, nothing more."""
     broker = opened(path, VirtualClock(START))
     started = time.perf_counter()
     values, offset = [], 0
@@ -66,7 +67,12 @@ async def bare(path: Path) -> dict[str, float]:
     await broker.close()
     slices = [one for one in decode_chunks(values) if one.startswith((b"incidents\0", b"alerts\0"))]
     kept: list[Any] = []
-    Thawing({"incidents": (Incident, kept.append), "alerts": (Member, kept.append)}).read(slices)
+    incidents, members = Decoder(list[Incident]), Decoder(list[Member])
+    parts = {
+        "incidents": Rows(Any, lambda _, block: kept.extend(block.items(incidents))),
+        "alerts": Rows(Any, lambda _, block: kept.extend(block.items(members))),
+    }
+    Thawing({}, parts).read(slices)
     return {"seconds": time.perf_counter() - started, "stored_bytes": sum(map(len, values)), "items": len(kept)}
 
 

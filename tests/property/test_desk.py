@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from tocsin.correlate.state import reach_of
+from tocsin.correlate.roster import reach_of
 from tocsin.domain import events as ev
 from tocsin.domain.alert import Episode
 from tocsin.domain.lifecycle import UNFINISHED

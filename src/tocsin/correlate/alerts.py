@@ -56,7 +56,7 @@ def continues(state: State, sighting: Sighting) -> Member | None:
         return None
     starts_at = sighting.starts_at if sighting.episode is Episode.STARTS_AT else None
     key = (sighting.fingerprint, starts_at, sighting.correlation_id)
-    for alert_id in state.episodes.get(key, ()):
+    for alert_id in state.episodes_of(key):
         member = state.alerts[alert_id]
         if member.episode is not sighting.episode:
             continue
@@ -88,7 +88,7 @@ def earliest_resolve(state: State, fingerprint: str, since: Instant, until: Inst
     found = state.last_resolve.get(fingerprint)
     if found is not None and not since <= found <= until:
         found = None
-    for alert_id in state.known.get(fingerprint, ()):
+    for alert_id in state.known_of(fingerprint):
         one = state.alerts[alert_id].resolved_at
         if one is not None and since <= one <= until and (found is None or one < found):
             found = one
@@ -211,7 +211,7 @@ def on_resolved(pen: Pen, sighting: Sighting) -> Iterator[ev.Event]:
     """
     state = pen.state
     at = sighting.received_at
-    known = [state.alerts[alert_id] for alert_id in state.known.get(sighting.fingerprint, ())]
+    known = [state.alerts[alert_id] for alert_id in state.known_of(sighting.fingerprint)]
     by_incident: dict[str, list[Member]] = {}
     for member in known:
         if member.last <= at and (member.resolved_at is None or at < member.resolved_at):

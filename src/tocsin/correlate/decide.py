@@ -20,12 +20,12 @@ from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import AlertStatus, RawMark, Sighting
 from tocsin.domain.command import Command
 from tocsin.domain.events import Event, Tallied
-from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
-from tocsin.stage import Effect, Input, Want
+from tocsin.stage import Effect, Input, Standing, Want
 from tocsin.wire.frozen import Freezing
 from tocsin.wire.normalized import Batch
+from tocsin.wire.resting import peeking
 from tocsin.wire.state import IncidentState, state_of
 
 
@@ -79,7 +79,7 @@ class Correlate:
 
     # ---- written down and shown ----------------------------------------------------------------------------
 
-    layout = 1
+    layout = 2
     shows = topics.STATE
     shown_part = freezing.INCIDENTS
 
@@ -96,8 +96,8 @@ class Correlate:
         return state.incidents
 
     def show(self, state: State, key: str) -> IncidentState | None:
-        incident = state.incidents.get(key)
+        incident = peeking(state.incidents)(key)
         return None if incident is None else state_of(incident)
 
-    def headers(self, state: State) -> Iterable[IncidentHeader]:
-        return (incident.header for incident in state.incidents.values())
+    def standing(self, state: State) -> Iterable[Standing]:
+        return freezing.standing(state)

@@ -52,8 +52,8 @@ def _tallied(state: State, event: ev.Tallied) -> None:
             state.agenda.put("expire", member.alert_id, member.expires_at)
         if tally.resolved_at is not None:
             state.ended_nothing(member.fingerprint, tally.resolved_at)
-        roster, spans = state.rosters[member.incident_id], member.spans
-        if roster.reach is not None:
+        roster, spans = state.rosters.made(member.incident_id), member.spans
+        if roster is not None and roster.reach is not None:
             unmoved = len(spans) == 1 and spans[0].start == start
             if not (unmoved and roster.reach.take(spans[0].start, spans[0].end, new=False)):
                 roster.reach = None
@@ -64,7 +64,6 @@ def _silence(state: State, event: ev.AlertResolved) -> None:
         member = state.alerts.get(alert_id)
         if member is not None and member.firing:
             state.rosters[member.incident_id].settle(member)
-            state.silence(member)
             state.agenda.put("expire", alert_id, None)
 
 
@@ -86,7 +85,7 @@ def _follow(state: State, incident: Incident, event: ev.IncidentEvent) -> None:
         state.ordinal = event.ordinal + 1
         group = state.groups.get(incident.group)
         if group is None:
-            group = state.groups[incident.group] = Group()
+            group = state.groups[incident.group] = Group(incident.group)
         group.sessions.append(incident.id)
         group.last, group.ended_at = incident.id, None
     group = state.groups[incident.group]

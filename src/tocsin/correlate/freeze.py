@@ -1,41 +1,99 @@
 """The state of correlate as slices of bytes and back; what an event of its journal touches.
 
 In: a state that goes on changing; slices. Out: slices; a state that does exactly what the other one does. Indexes are
-not written but made again: they are a function of incidents, members and groups. Members come back in the order in
-which they were attached, which is the order of the index lists.
+made of the rows that are written beside the entries; the entries stay packed until somebody asks for them. Members come
+back in the order in which they were attached, which is the order of the index lists.
 """
 
+import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from tocsin.correlate.evolve import DEADLINES_OF
-from tocsin.correlate.state import Group, State, episode_key
+from tocsin.correlate.state import Group, State
 from tocsin.domain import events as ev
 from tocsin.domain.alert import RawMark
 from tocsin.domain.incident import Incident, Member
 from tocsin.domain.instant import Instant
-from tocsin.wire.frozen import Freezing, Part, Thawing
+from tocsin.domain.lifecycle import Status
+from tocsin.domain.severity import Severity
+from tocsin.stage import Standing
+from tocsin.wire.frozen import Freezing, Part, Rows, Thawing
+from tocsin.wire.resting import Block, Resting, peeking
 
 INCIDENTS: Final = "incidents"
 ALERTS: Final = "alerts"
 GROUPS: Final = "groups"
 
-K = TypeVar("K")
-_GroupRow = tuple[str, list[str], str | None, Instant | None]
+
+class _IncidentRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is needed of an incident before anything happens to it."""
+
+    id: str
+    number: str
+    deadlines: tuple[tuple[str, Instant], ...]
+
+
+class _MemberRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The same of a member."""
+
+    alert_id: str
+    incident_id: str
+    fingerprint: str
+    expires_at: Instant | None
+    """None when it does not fire."""
+
+
+class _Head(msgspec.Struct, frozen=True, gc=False):
+    """What the gauges know of a header."""
+
+    id: str
+    severity: Severity
+    status: Status
+    acknowledged_at: Instant | None = None
+
+
+class _Shown(msgspec.Struct, frozen=True, gc=False):
+    """What the gauges know of an incident."""
+
+    header: _Head
+
+
 _outcome_decoders: Final = {
     kind.TYPE: msgspec.msgpack.Decoder(kind) for kind in ev.BY_TYPE.values() if issubclass(kind, ev.CommandEvent)
 }
 
 
+def incident_id(incident: Incident) -> str:
+    """The key of an incident."""
+    return incident.header.id
+
+
+def alert_id(member: Member) -> str:
+    """The key of a member."""
+    return member.alert_id
+
+
+def group_id(group: Group) -> str:
+    """The key of a group, which is also its row."""
+    return group.id
+
+
+def _incident_row(incident: Incident) -> _IncidentRow:
+    instants = ((kind, getattr(incident, field)) for kind, field in DEADLINES_OF)
+    deadlines = tuple((kind, at) for kind, at in instants if at is not None)
+    return _IncidentRow(incident.header.id, incident.header.number, deadlines)
+
+
+def _member_row(member: Member) -> _MemberRow:
+    expires_at = member.expires_at if member.firing else None
+    return _MemberRow(member.alert_id, member.incident_id, member.fingerprint, expires_at)
+
+
 def freeze(state: State) -> Freezing:
     """Begin to write `state`."""
-
-    def group(key: str) -> _GroupRow | None:
-        found = state.groups.get(key)
-        return None if found is None else (key, found.sessions, found.last, found.ended_at)
-
     untold: list[str] = []
     state.groups_untold = untold
 
@@ -52,9 +110,9 @@ def freeze(state: State) -> Freezing:
 
     return Freezing(
         (
-            Part(INCIDENTS, lambda: state.incidents, state.incidents.get),
-            Part(ALERTS, lambda: state.alerts, state.alerts.get),
-            Part(GROUPS, lambda: state.groups, group),
+            Part(INCIDENTS, lambda: state.incidents, peeking(state.incidents), _incident_row),
+            Part(ALERTS, lambda: state.alerts, peeking(state.alerts), _member_row),
+            Part(GROUPS, lambda: state.groups, peeking(state.groups), group_id),
         ),
         rest,
         lambda: ((GROUPS, key) for key in untold),
@@ -96,17 +154,6 @@ def thaw(slices: Iterable[bytes]) -> tuple[State, int]:
         ValueError: they are not the slices of a state of this version.
     """
     state = State()
-    incidents, alerts = state.incidents, state.alerts
-
-    def put_incident(incident: Incident) -> None:
-        incidents[incident.header.id] = incident
-
-    def put_alert(member: Member) -> None:
-        alerts[member.alert_id] = member
-
-    def put_group(row: _GroupRow) -> None:
-        group = state.groups[row[0]] = Group()
-        group.sessions, group.last, group.ended_at = row[1:]
 
     def put_outcome(row: tuple[str, msgspec.Raw]) -> None:
         decoder = _outcome_decoders.get(row[0])
@@ -119,54 +166,91 @@ def thaw(slices: Iterable[bytes]) -> tuple[State, int]:
         state.day, state.ordinal = row
 
     forgets: list[tuple[Instant, str, str]] = []
+    entries = _Entries()
     thawing = Thawing(
         {
-            INCIDENTS: (Incident, put_incident),
-            ALERTS: (Member, put_alert),
-            GROUPS: (_GroupRow, put_group),
             "outcomes": (tuple[str, msgspec.Raw], put_outcome),
             "resolves": (tuple[str, Instant], lambda row: state.last_resolve.__setitem__(*row)),
             "retired": (str, state.retired.add),
             "raw": (tuple[str, RawMark], lambda row: state.raw.__setitem__(*row)),
             "forgets": (tuple[Instant, str, str], forgets.append),
             "number": (tuple[str, int], put_number),
-        }
+        },
+        {
+            INCIDENTS: Rows(_IncidentRow, entries.take_incidents),
+            ALERTS: Rows(_MemberRow, entries.take_members),
+            GROUPS: Rows(str, entries.take_groups),
+        },
     )
     count = thawing.read(slices)
     for part, key in thawing.gone:
-        {INCIDENTS: incidents, ALERTS: alerts, GROUPS: state.groups}[part].pop(key, None)  # type: ignore[attr-defined]
+        entries.drop(part, key)
     state.forgets = forgets
-    _index(state)
+    entries.settle(state)
     return state, count
 
 
-def _index(state: State) -> None:
-    """Make what follows from incidents and members."""
-    incidents, agenda = state.incidents, []
-    for incident in incidents.values():
-        state.numbers[incident.header.number] = incident.header.id
-        for kind, field in DEADLINES_OF:
-            at = getattr(incident, field)
-            if at is not None:
-                agenda.append((at, kind, incident.header.id))
-    # A retired incident took its members with it; they are not told one by one.
-    orphans = [member.alert_id for member in state.alerts.values() if member.incident_id not in incidents]
-    for alert_id in orphans:
-        del state.alerts[alert_id]
-    for alert_id, member in state.alerts.items():
-        state.roster(member.incident_id).add(member)
-        _enter(state.episodes, episode_key(member), alert_id)
-        _enter(state.known, member.fingerprint, alert_id)
-        if member.resolved_at is None:
-            _enter(state.firing, member.fingerprint, alert_id)
+class _Entries:
+    """The incidents, members and groups of a state that is being read, later rows in the place of earlier ones."""
+
+    def __init__(self) -> None:
+        self._incidents = Resting(Incident, incident_id)
+        self._members = Resting(Member, alert_id)
+        self._groups = Resting(Group, group_id)
+        self._incident_rows: dict[str, _IncidentRow] = {}
+        self._member_rows: dict[str, _MemberRow] = {}
+
+    def take_incidents(self, rows: list[_IncidentRow], block: Block) -> None:
+        found = {row.id: row for row in rows}
+        self._incidents.rest(found, block)
+        self._incident_rows.update(found)
+
+    def take_members(self, rows: list[_MemberRow], block: Block) -> None:
+        found = {row.alert_id: row for row in rows}
+        self._members.rest(found, block)
+        self._member_rows.update(found)
+
+    def take_groups(self, rows: list[str], block: Block) -> None:
+        self._groups.rest(rows, block)
+
+    def drop(self, part: str, key: str) -> None:
+        """The entry is gone."""
+        if part == INCIDENTS:
+            self._incidents.drop(key)
+            self._incident_rows.pop(key, None)
+        elif part == ALERTS:
+            self._members.drop(key)
+            self._member_rows.pop(key, None)
+        else:
+            self._groups.drop(key)
+
+    def settle(self, state: State) -> None:
+        """Put them into `state`, with everything that follows from them."""
+        state.incidents, state.alerts, state.groups = self._incidents, self._members, self._groups
+        agenda = []
+        for key, incident in self._incident_rows.items():
+            state.numbers[incident.number] = key
+            agenda += [(at, sys.intern(kind), key) for kind, at in incident.deadlines]
+        for key, member in self._member_rows.items():
+            owner = self._incident_rows.get(member.incident_id)
+            if owner is None:  # A retired incident took its members with it; they are not told one by one.
+                self._members.drop(key)
+                continue
+            state.rosters.add(owner.id, key)
+            state.know(member.fingerprint, key)
             if member.expires_at is not None:
-                agenda.append((member.expires_at, "expire", alert_id))
-    state.agenda.fill(agenda)
+                agenda.append((member.expires_at, "expire", key))
+        state.agenda.fill(agenda)
 
 
-def _enter(index: dict[K, list[str]], key: K, alert_id: str) -> None:
-    found = index.get(key)
-    if found is None:
-        index[key] = [alert_id]  # a list that is appended to has room for four: nearly all have one
-    else:
-        found.append(alert_id)
+def standing(state: State) -> Iterable[Standing]:
+    """What the gauges need to know of every incident."""
+    if not isinstance(state.incidents, Resting):
+        return (incident.header for incident in state.incidents.values())
+    shown = state.incidents.read_as(_Shown, lambda shown: shown.header.id, lambda incident: _Shown(_head(incident)))
+    return (one.header for one in shown)
+
+
+def _head(incident: Incident) -> _Head:
+    header = incident.header
+    return _Head(header.id, header.severity, header.status, header.acknowledged_at)

@@ -178,7 +178,8 @@ def acknowledge_by_alert(pen: Pen, sighting: Sighting) -> Iterator[ev.Event]:
     nothing.
     """
     state = pen.state
-    incidents = {state.alerts[alert_id].incident_id for alert_id in state.firing.get(sighting.fingerprint, ())}
+    known = [state.alerts[alert_id] for alert_id in state.known_of(sighting.fingerprint)]
+    incidents = {member.incident_id for member in known if member.firing}
     for reference in sorted(incidents):
         incident = state.incidents[reference]
         if incident.header.status is Status.OPEN:

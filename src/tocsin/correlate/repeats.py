@@ -111,12 +111,15 @@ class _Walk:
         state = self._state
         starts_at = said.starts_at if episode is Episode.STARTS_AT else None
         known = state.known.get(said.fingerprint)
-        if known is not None and len(known) > 1:
-            # Nearly every alert has one episode; to hash the start for all would cost 0.4 us.
-            known = state.episodes.get((said.fingerprint, starts_at, said.correlation_id))
-        if known is None or len(known) != 1:
+        if known is None:
             return None
-        member = state.alerts[known[0]]
+        if not isinstance(known, str):
+            # Nearly every alert has one episode; to hash the start for all would cost 0.4 us.
+            several = state.episodes.get((said.fingerprint, starts_at, said.correlation_id), ())
+            if len(several) != 1:
+                return None
+            known = several[0]
+        member = state.alerts[known]
         if member.episode is not episode or member.correlation_id != said.correlation_id or member.resolved_at:
             return None
         if episode is Episode.STARTS_AT:

@@ -2,21 +2,25 @@
 
 `State` is the `Book` that `domain.incident.apply` changes; the indexes are kept in step in `attach`, `move`, `drop`
 and by `evolve`. What runs out (outcomes, retired incidents, tombstones) is dropped by instants that events carry,
-while evolving. `Roster.reach` is a cache: it never takes part in comparisons and can always be computed anew.
+while evolving. In a state that was read from a checkpoint, entries that nobody has asked for stay packed
+(`wire.resting`).
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from tocsin.correlate.roster import Roster, Rosters
 from tocsin.domain.agenda import Agenda
 from tocsin.domain.alert import AlertFacts, Episode, RawMark
 from tocsin.domain.events import CommandEvent
 from tocsin.domain.incident import Incident, Member
 from tocsin.domain.instant import Instant
+
+__all__ = ["GRACE", "OUTCOME_KEPT", "TOMBSTONE_KEPT", "Group", "Roster", "State", "episode_key"]
 
 GRACE: Final = timedelta(minutes=10)
 """Equal to the clamp of event times (`domain.alert`), so that what is read in order is never late."""
@@ -30,77 +34,6 @@ EpisodeKey = tuple[str, Instant | None, str]
 """(fingerprint, `startsAt` of the source or None, correlation id)."""
 
 
-class Reach(msgspec.Struct):
-    """Where the session of an incident lies in time."""
-
-    begun: Instant
-    end: Instant
-    latest: Instant
-    """Start of the member that starts last."""
-    gap: timedelta
-    unbroken: bool
-    """No member joined through the reopen window: `begun` is the earliest start."""
-    loose: bool
-    """A member has pieces of its own beyond the first: what lengthens the session may touch them."""
-
-    def take(self, start: Instant, end: Instant, *, new: bool) -> bool:
-        """Lengthen in place by a member's first piece, if that gives what computing anew would; False if it may not."""
-        if self.loose or start < self.begun or start > self.end + self.gap:
-            return False
-        if new and not self.unbroken and start < self.latest:
-            return False
-        self.end = max(self.end, end)
-        self.latest = max(self.latest, start)
-        return True
-
-
-class Roster:
-    """The members of one incident, with distinct fingerprints counted."""
-
-    __slots__ = ("fingerprints", "firing", "members", "reach")
-
-    def __init__(self) -> None:
-        self.members: dict[str, Member] = {}
-        self.fingerprints: dict[str, int] = {}
-        self.firing: dict[str, int] = {}
-        self.reach: Reach | None = None
-
-    def add(self, member: Member) -> None:
-        self.members[member.alert_id] = member
-        _count(self.fingerprints, member.fingerprint, 1)
-        if member.firing:
-            _count(self.firing, member.fingerprint, 1)
-        if self.reach is not None and (
-            len(member.spans) > 1 or not self.reach.take(member.start, member.last, new=True)
-        ):
-            self.reach = None
-
-    def remove(self, member: Member) -> None:
-        del self.members[member.alert_id]
-        _count(self.fingerprints, member.fingerprint, -1)
-        if member.firing:
-            _count(self.firing, member.fingerprint, -1)
-        self.reach = None
-
-    def settle(self, member: Member) -> None:
-        """A firing member has resolved."""
-        _count(self.firing, member.fingerprint, -1)
-
-    def where(self, gap: timedelta) -> Reach | None:
-        """Where the session lies; None without members. A pure function of the members."""
-        if self.reach is None and self.members:
-            self.reach = reach_of(self.members.values(), gap)
-        return self.reach
-
-
-def _count(counts: dict[str, int], key: str, by: int) -> None:
-    left = counts.get(key, 0) + by
-    if left:
-        counts[key] = left
-    else:
-        del counts[key]
-
-
 def _take(index: dict[K, list[str]], key: K, alert_id: str) -> None:
     """Remove an alert from an index, and the entry with it when it was the last."""
     index[key].remove(alert_id)
@@ -108,40 +41,16 @@ def _take(index: dict[K, list[str]], key: K, alert_id: str) -> None:
         del index[key]
 
 
-def reach_of(members: Iterable[Member], gap: timedelta) -> Reach:
-    """Begin and end of the session that `members` form. They are taken as belonging together, whatever their
-    distance.
-    """
-    ordered = sorted(members, key=lambda member: member.start)
-    begun = ordered[0].start
-    end = begun
-    unbroken = True
-    for member in ordered:
-        if member.start > end + gap:
-            begun, unbroken = member.start, False
-        end = max(end, member.spans[0].end)
-    loose = [span for member in ordered for span in member.spans[1:]]
-    touched = True
-    while touched:
-        touched = False
-        for span in loose:
-            if span.start <= end + gap and span.end > end:
-                end, touched = span.end, True
-    return Reach(begun, end, ordered[-1].start, gap, unbroken, bool(loose))
-
-
-class Group:
+class Group(msgspec.Struct, array_like=True, gc=False):
     """What is remembered of one group: its sessions that alerts may still join, and the incident that ended last."""
 
-    __slots__ = ("ended_at", "last", "sessions")
-
-    def __init__(self) -> None:
-        self.sessions: list[str] = []
-        """Incident ids in the order of their opening."""
-        self.last: str | None = None
-        """The incident opened last."""
-        self.ended_at: Instant | None = None
-        """When `last` was resolved or closed, if it was."""
+    id: str
+    sessions: list[str] = []
+    """Incident ids in the order of their opening."""
+    last: str | None = None
+    """The incident opened last."""
+    ended_at: Instant | None = None
+    """When `last` was resolved or closed, if it was."""
 
 
 class State:
@@ -149,14 +58,12 @@ class State:
 
     def __init__(self) -> None:
         self.incidents: dict[str, Incident] = {}
-        self.rosters: dict[str, Roster] = {}
+        self.rosters = Rosters(lambda alert_id: self.alerts[alert_id])
         self.alerts: dict[str, Member] = {}
+        self.known: dict[str, str | list[str]] = {}
+        """Fingerprint -> alert id of its only episode, as nearly all have; or of all its episodes, oldest first."""
         self.episodes: dict[EpisodeKey, list[str]] = {}
-        """Alert ids, oldest first."""
-        self.firing: dict[str, list[str]] = {}
-        """Fingerprint -> alert ids that fire."""
-        self.known: dict[str, list[str]] = {}
-        """Fingerprint -> alert ids of all its episodes, oldest first."""
+        """Alert ids, oldest first, of fingerprints with more than one episode."""
         self.groups: dict[str, Group] = {}
         self.numbers: dict[str, str] = {}
         self.outcomes: dict[str, CommandEvent] = {}
@@ -188,10 +95,8 @@ class State:
 
     def attach(self, member: Member, facts: AlertFacts) -> None:
         self.alerts[member.alert_id] = member
-        self.roster(member.incident_id).add(member)
-        self.episodes.setdefault(episode_key(member), []).append(member.alert_id)
-        self.known.setdefault(member.fingerprint, []).append(member.alert_id)
-        self.firing.setdefault(member.fingerprint, []).append(member.alert_id)
+        self.rosters.add(member.incident_id, member.alert_id)
+        self.know(member.fingerprint, member.alert_id)
         self.agenda.put("expire", member.alert_id, member.expires_at)
 
     def move(self, member: Member, incident_id: str) -> None:
@@ -201,14 +106,11 @@ class State:
 
     def drop(self, incident_id: str) -> None:
         incident = self.incidents.pop(incident_id, None)
-        roster = self.rosters.pop(incident_id, None)
-        for member in list(roster.members.values()) if roster else ():
+        for member in list(self.members(incident_id)):
+            self._unknow(member)
             del self.alerts[member.alert_id]
-            _take(self.episodes, episode_key(member), member.alert_id)
-            _take(self.known, member.fingerprint, member.alert_id)
-            if member.firing:
-                self.silence(member)
             self.agenda.put("expire", member.alert_id, None)
+        self.rosters.pop(incident_id, None)
         if incident is not None:
             self.numbers.pop(incident.header.number, None)
             if self.groups_untold is not None:
@@ -217,14 +119,45 @@ class State:
     # ---- indexes --------------------------------------------------------------------------------------------------
 
     def roster(self, incident_id: str) -> Roster:
-        roster = self.rosters.get(incident_id)
+        roster: Roster | None = self.rosters.get(incident_id)
         if roster is None:
             roster = self.rosters[incident_id] = Roster()
         return roster
 
-    def silence(self, member: Member) -> None:
-        """Take a member out of the firing index."""
-        _take(self.firing, member.fingerprint, member.alert_id)
+    def know(self, fingerprint: str, alert_id: str) -> None:
+        """Enter the newest episode of a fingerprint; its member is there already."""
+        known = self.known.get(fingerprint)
+        if known is None:
+            self.known[fingerprint] = alert_id
+            return
+        if isinstance(known, str):
+            self.episodes.setdefault(episode_key(self.alerts[known]), []).append(known)
+            known = self.known[fingerprint] = [known]
+        known.append(alert_id)
+        self.episodes.setdefault(episode_key(self.alerts[alert_id]), []).append(alert_id)
+
+    def _unknow(self, member: Member) -> None:
+        known = self.known[member.fingerprint]
+        if isinstance(known, str):
+            del self.known[member.fingerprint]
+            return
+        known.remove(member.alert_id)
+        _take(self.episodes, episode_key(member), member.alert_id)
+        if len(known) == 1:
+            self.known[member.fingerprint] = known[0]
+            _take(self.episodes, episode_key(self.alerts[known[0]]), known[0])
+
+    def known_of(self, fingerprint: str) -> Sequence[str]:
+        """Alert ids of all its episodes, oldest first."""
+        known = self.known.get(fingerprint, ())
+        return (known,) if isinstance(known, str) else known
+
+    def episodes_of(self, key: EpisodeKey) -> Sequence[str]:
+        """Alert ids of one episode key, oldest first."""
+        known = self.known.get(key[0], ())
+        if isinstance(known, str):
+            return (known,) if episode_key(self.alerts[known]) == key else ()
+        return self.episodes.get(key, ())
 
     def find(self, reference: str) -> Incident | None:
         """The incident of an id or a number, following merges to the one that survived."""
@@ -283,18 +216,18 @@ class State:
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state as plain values, caches left out: equal states have equal snapshots."""
+        rosters = {incident_id: self.rosters[incident_id] for incident_id in self.rosters}
         return {
             "incidents": {key: msgspec.to_builtins(value) for key, value in self.incidents.items()},
             "alerts": {key: msgspec.to_builtins(value) for key, value in self.alerts.items()},
             "rosters": {
                 key: (sorted(roster.members), roster.fingerprints, roster.firing)
-                for key, roster in self.rosters.items()
+                for key, roster in rosters.items()
                 if roster.members
             },
             "episodes": self.episodes,
             "known": self.known,
-            "firing": {key: sorted(value) for key, value in self.firing.items()},
-            "groups": {key: (group.sessions, group.last, group.ended_at) for key, group in self.groups.items()},
+            "groups": {key: msgspec.to_builtins(value) for key, value in self.groups.items()},
             "numbers": self.numbers,
             "outcomes": self.outcomes,
             "last_resolve": self.last_resolve,

@@ -83,7 +83,7 @@ class Escalate:
 
     # ---- written down --------------------------------------------------------------------------------------
 
-    layout = 1
+    layout = 2
 
     def freeze(self, state: Escalations) -> Freezing:
         return freezing.freeze(state)

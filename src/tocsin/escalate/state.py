@@ -51,17 +51,22 @@ class Escalations:
 
     def replan(self, incident_id: str) -> None:
         """Make the agenda say what is due first for this incident."""
-        self.agenda.put(incident_id, self.deadlines(incident_id))
-
-    def deadlines(self, incident_id: str) -> Iterator[tuple[Instant, str, str]]:
-        """(instant, kind, incident id) of what is due for this incident."""
         running = self.running.get(incident_id)
-        if running is None:
-            return
-        if running.steps:
-            yield running.steps[0].due_at, STEP, incident_id
-        for target, promise in running.promises.items():
-            if not promise.breached:
-                if promise.risk_due_at is not None:
-                    yield promise.risk_due_at, AT_RISK[target], incident_id
-                yield promise.due_at, BREACH[target], incident_id
+        self.agenda.put(incident_id, deadlines_of(running) if running else ())
+
+
+def deadlines_of(running: Running) -> Iterator[tuple[Instant, str, str]]:
+    """(instant, kind, incident id) of what is due for this incident."""
+    incident_id = running.header.id
+    if running.steps:
+        yield running.steps[0].due_at, STEP, incident_id
+    for target, promise in running.promises.items():
+        if not promise.breached:
+            if promise.risk_due_at is not None:
+                yield promise.risk_due_at, AT_RISK[target], incident_id
+            yield promise.due_at, BREACH[target], incident_id
+
+
+def incident_of(running: Running) -> str:
+    """The key of an escalation."""
+    return running.header.id

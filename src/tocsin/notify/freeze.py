@@ -68,7 +68,8 @@ def thaw(slices: Iterable[bytes]) -> tuple[Ledger, int]:
             "lines": (tuple[str, str, str, Instant], lines.append),
             "sending": (str, lambda delivery_id: state.sending.__setitem__(delivery_id, None)),
             "planned": (int, put_planned),
-        }
+        },
+        {},
     )
     count = thawing.read(slices)
     for _, key in thawing.gone:

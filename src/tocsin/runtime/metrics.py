@@ -24,10 +24,10 @@ from prometheus_client.exposition import generate_latest
 import tocsin
 from tocsin.domain import events as ev
 from tocsin.domain.command import VERBS
-from tocsin.domain.header import IncidentHeader
 from tocsin.domain.ids import partition_word
 from tocsin.domain.lifecycle import UNFINISHED
 from tocsin.domain.severity import Severity
+from tocsin.stage import Standing
 
 __all__ = ["METRICS", "Metric", "Metrics"]
 
@@ -192,7 +192,7 @@ class Metrics:
         if isinstance(event, ev.IncidentEvent):
             self._follow(event)
 
-    def stand(self, headers: Iterable[IncidentHeader]) -> None:
+    def stand(self, headers: Iterable[Standing]) -> None:
         """Incidents as a checkpoint has them; moves gauges only."""
         for header in headers:
             before = self._open.pop(header.id, None)

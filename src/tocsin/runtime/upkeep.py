@@ -60,7 +60,7 @@ class Upkeep:
         if self._checkpoints:
             self._checkpoints.loaded(found)
         if found.folded is not None and isinstance(self._stage, Showing):
-            self._world.metrics.stand(self._stage.headers(found.folded.state))
+            self._world.metrics.stand(self._stage.standing(found.folded.state))
         return found.folded
 
     async def loaded(self, state: Any, end: int) -> None:

@@ -3,8 +3,9 @@
 In: the parts of a state, each a mapping of entries that may change at any time, and a rest that is taken over at one
 moment. Out: slices (a part's name and msgpack items), first each entry as it was when its turn came, then again those
 that were touched since, and at the seal whatever is still missing: so that the slices in order, later ones winning,
-are the state at the moment of the seal, and no single step took long. A slice is complete in itself; this module does
-not know what the items mean, where slices are kept or whether one was lost.
+are the state at the moment of the seal, and no single step took long. A slice is complete in itself. A part that says
+what its reader needs at once (`Part.row`) has slices of rows and one packed block of items, which may stay packed
+(`resting.py`). This module does not know what the items mean, where slices are kept or whether one was lost.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +13,8 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import msgspec
+
+from tocsin.wire.resting import Block, pack
 
 SLICE_ITEMS: Final = 250
 """Items of one slice: encoding them takes about a millisecond, during which nothing else runs."""
@@ -37,22 +40,35 @@ class Part(NamedTuple):
     """Those that are there now, in an order that means something to the reader: it gets it back."""
     get: Callable[[str], Any]
     """The entry as it is now, to be encoded at once; None = it is not there (any more)."""
+    row: Callable[[Any], Any] | None = None
+    """What whoever reads needs to know of an entry before anybody asks for it."""
 
 
-def packed(name: str, items: Iterable[Any], items_max: int = SLICE_ITEMS) -> Iterator[bytes]:
+def packed(
+    name: str, items: Iterable[Any], items_max: int = SLICE_ITEMS, row: Callable[[Any], Any] | None = None
+) -> Iterator[bytes]:
     """The slices of `items`. An item is asked for when its slice is made."""
-    head = name.encode() + b"\0"
     encode, limit = _encoder.encode_into, SLICE_BYTES
-    buffer, count = bytearray(), 0
+    buffer = bytearray()
+    rows: list[Any] = []
+    count = 0
     for item in items:
         encode(item, buffer, -1)
         count += 1
+        if row:
+            rows.append(row(item))
         if count >= items_max or len(buffer) >= limit:
-            yield b"".join((head, _LIST, count.to_bytes(4, "big"), buffer))
+            yield _slice(name, count, rows, buffer)
             buffer.clear()
+            rows.clear()
             count = 0
     if count:
-        yield b"".join((head, _LIST, count.to_bytes(4, "big"), buffer))
+        yield _slice(name, count, rows, buffer)
+
+
+def _slice(name: str, count: int, rows: list[Any], buffer: bytearray) -> bytes:
+    items = b"".join((_LIST, count.to_bytes(4, "big"), buffer))
+    return name.encode() + b"\0" + (_encoder.encode((rows, pack(items))) if rows else items)
 
 
 class Freezing:
@@ -121,7 +137,7 @@ class Freezing:
         return taken
 
     def _of(self, name: str, keys: Iterable[str]) -> Iterator[bytes]:
-        return packed(name, self._counted(self._present(name, keys)), self.slice_items)
+        return packed(name, self._counted(self._present(name, keys)), self.slice_items, self._parts[name].row)
 
     def _present(self, name: str, keys: Iterable[str]) -> Iterator[Any]:
         get, gone = self._parts[name].get, self._gone
@@ -138,14 +154,28 @@ class Freezing:
             yield item
 
 
-class Thawing:
-    """Slices read back: per part one decoder, per item one call, in the order in which they were written."""
+class Rows(NamedTuple):
+    """How a part with rows is read."""
 
-    def __init__(self, readers: Mapping[str, tuple[Any, Callable[[Any], None]]]) -> None:
-        """`readers`: part -> (type of an item, what takes an item)."""
+    row: Any
+    """Type of a row."""
+    take: Callable[[list[Any], Block], None]
+    """Takes the rows of one slice, and where their items lie."""
+
+
+class Thawing:
+    """Slices read back: per part one decoder, and per item or per block one call, in the order in which they were
+    written."""
+
+    def __init__(self, readers: Mapping[str, tuple[Any, Callable[[Any], None]]], rows: Mapping[str, Rows]) -> None:
+        """`readers`: part -> (type of an item, what takes an item); `rows`: the parts with rows."""
         self._readers = {
             name: (msgspec.msgpack.Decoder(list[kind]), take)  # type: ignore[valid-type]
             for name, (kind, take) in readers.items()
+        }
+        self._rows = {
+            name: (msgspec.msgpack.Decoder(tuple[list[kind], bytes]), take)  # type: ignore[valid-type]
+            for name, (kind, take) in rows.items()
         }
         self.gone: list[tuple[str, str]] = []
         """(part, key) of entries that were written and are gone."""
@@ -156,19 +186,23 @@ class Thawing:
         Raises:
             ValueError: an unknown part, or items that do not fit it.
         """
-        count = 0
-        for slice_ in slices:
-            name, _, body = slice_.partition(b"\0")
-            if name == GONE.encode():
-                gone = _gone_decoder.decode(body)
-                self.gone += gone
-                count += len(gone)
-                continue
-            decoder, take = self._readers.get(name.decode("utf-8", "replace"), (None, None))
-            if decoder is None or take is None:
-                raise ValueError(f"a checkpoint with the unknown part {name!r}")
-            items = decoder.decode(body)
-            count += len(items)
-            for item in items:
-                take(item)
-        return count
+        return sum(self._take(*slice_.partition(b"\0")) for slice_ in slices)
+
+    def _take(self, head: bytes, _: bytes, body: bytes) -> int:
+        name = head.decode("utf-8", "replace")
+        if name == GONE:
+            gone = _gone_decoder.decode(body)
+            self.gone += gone
+            return len(gone)
+        if name in self._rows:
+            decoder, take_rows = self._rows[name]
+            rows, block = decoder.decode(body)
+            take_rows(rows, Block(block))
+            return len(rows)
+        if name not in self._readers:
+            raise ValueError(f"a checkpoint with the unknown part {name!r}")
+        reader, take = self._readers[name]
+        items = reader.decode(body)
+        for item in items:
+            take(item)
+        return len(items)
