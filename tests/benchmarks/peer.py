@@ -106,9 +106,11 @@ async def run(peer: str, filled: Filled, fresh: int | None) -> dict[str, Any]:
         try:
             out, err = await asyncio.wait_for(process.communicate(), RUN_SECONDS_MAX)
         except TimeoutError:
-            process.kill()
-            await process.wait()
             raise LeftOut(f"not done after {RUN_SECONDS_MAX:g} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
     lines = [line for line in out.decode().splitlines() if line.startswith("{")]
     if not lines:
         raise LeftOut(f"ended with {process.returncode}: {err.decode(errors='replace').strip()[-300:]}")
