@@ -71,7 +71,8 @@ def test_a_crash_in_the_middle_changes_nothing_on_kafka(
     story: Story, seed: int, kafka: str, prefix: str, tmp_path: Path
 ) -> None:
     chance = Random(f"{seed} {story.name}")
-    crash = Crash(chance.randrange(undisturbed(story).calls), chance.random() < 0.5)
+    # Not among the last calls: how many checkpoints a stop writes depends on the real time they take there.
+    crash = Crash(chance.randrange(undisturbed(story).calls * 3 // 4), chance.random() < 0.5)
     survives(story, on_kafka(kafka, 1, prefix), tmp_path / "log", crash)
 
 
