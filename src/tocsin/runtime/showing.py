@@ -22,7 +22,7 @@ from tocsin.runtime.world import World
 from tocsin.stage import Freezable, Showing
 from tocsin.topics import STATE, Topic
 from tocsin.wire.events import CLAIM, SEQUENCE, counts, decode, header, source_of
-from tocsin.wire.state import SHOWN, draft_of, encode_state
+from tocsin.wire.state import SHOWN, SHOWN_FROM, draft_of, encode_state
 
 __all__ = ["ShowingFeed"]
 
@@ -100,7 +100,9 @@ class ShowingFeed:
             await self._patiently(lambda: broker.trim(STATE.name, partition, self._end))
             self._begin, tail = self._end, []
         own = [record for record in tail if counts(record.headers, record.offset)]
-        shown = self._floor = int(own[-1].header(SHOWN) or b"0") if own else 0
+        # Whoever wrote the last one may not have noticed yet that somebody has dropped what was there before.
+        sound = bool(own) and int(own[-1].header(SHOWN_FROM) or b"0") == self._begin
+        shown = self._floor = int(own[-1].header(SHOWN) or b"0") if sound else 0
         if not shown:
             self._backlog = list(self._stage.keys(state))
         else:
@@ -246,6 +248,7 @@ class ShowingFeed:
                 claim=batch.claim,
                 as_of=batch.as_of,
                 shown=shown,
+                begin=self._begin,
             )
             size += draft.size
             if drafts and size > BATCH_BYTES_MAX:

@@ -23,6 +23,9 @@ AS_OF: Final = "tocsin_as_of"
 """20 digits: the record is the fold of the journal below this offset."""
 SHOWN: Final = "tocsin_shown"
 """20 digits: whatever the journal says below this offset of any incident of the partition has been shown before."""
+SHOWN_FROM: Final = "tocsin_shown_from"
+"""20 digits: where the partition began when that was true. Since somebody may have dropped records, it holds only for
+this begin."""
 
 
 class IncidentState(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +102,9 @@ def decode_state(value: bytes) -> IncidentState:
     return _decoder.decode(value)
 
 
-def draft_of(key: str, value: bytes | None, *, source: str, place: int, claim: int, as_of: int, shown: int) -> Draft:
+def draft_of(
+    key: str, value: bytes | None, *, source: str, place: int, claim: int, as_of: int, shown: int, begin: int
+) -> Draft:
     """The record of incident `key` at offset `place` of its partition.
 
     Args:
@@ -107,12 +112,9 @@ def draft_of(key: str, value: bytes | None, *, source: str, place: int, claim: i
         source: `ce_source`.
         claim: offset of the writer's claim in the journal.
         as_of, shown: see the headers of these names.
+        begin: of the partition, as far as the writer knows.
     """
-    return Draft(key.encode(), value, headers_of(key, source, place, claim, as_of, shown))
-
-
-def headers_of(key: str, source: str, place: int, claim: int, as_of: int, shown: int) -> Headers:
-    return (
+    headers: Headers = (
         ("ce_id", b"%b.%d" % (key.encode(), as_of)),
         ("ce_source", source.encode()),
         SPECVERSION,
@@ -123,4 +125,6 @@ def headers_of(key: str, source: str, place: int, claim: int, as_of: int, shown:
         ("ce_subject", key.encode()),
         (AS_OF, b"%020d" % as_of),
         (SHOWN, b"%020d" % shown),
+        (SHOWN_FROM, b"%020d" % begin),
     )
+    return Draft(key.encode(), value, headers)

@@ -167,3 +167,17 @@ async def test_everything_is_shown_again_when_the_topic_was_emptied(log: Log) ->
     await log.broker.trim(STATE.name, 0, await log.broker.end(STATE.name, 0))
     await log.driver.advance(61)
     assert sorted(one.service for one in (await log.shown()).values() if one) == ["A", "B", "C"]
+
+
+async def test_a_record_of_a_writer_that_had_not_noticed_hides_nothing_from_the_next(log: Log) -> None:
+    for name in "ABC":
+        await log.alert(name)
+    await log.driver.advance(1.1)
+    await log.broker.trim(STATE.name, 0, await log.broker.end(STATE.name, 0))
+    await log.alert("D")
+    await log.driver.advance(1.1)
+    assert len(await log.shown()) == 1
+    await log.driver.crash()
+    await log.driver.start()
+    await log.driver.advance(5)
+    assert sorted(one.service for one in (await log.shown()).values() if one) == ["A", "B", "C", "D"]
