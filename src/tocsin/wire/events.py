@@ -30,6 +30,8 @@ EVENT_BYTES_MAX: Final = 256 * 1024
 _encoder: Final = msgspec.json.Encoder()
 _TYPES: Final = {name: ("ce_type", f"{TYPE_PREFIX}{name}{TYPE_SUFFIX}".encode()) for name in BY_TYPE}
 _decoders: Final = {name: msgspec.json.Decoder(kind) for name, kind in BY_TYPE.items()}
+_NAMES: Final = {header[1]: name for name, header in _TYPES.items()}
+"""Type by the value of its header: a rebuild decodes it a million times."""
 
 
 class Encoded(msgspec.Struct, frozen=True, gc=False):
@@ -117,7 +119,10 @@ def counts(headers: Sequence[tuple[str, bytes]], offset: int) -> bool:
 
 def type_of(headers: Sequence[tuple[str, bytes]]) -> str:
     """The event type (`incident.opened`) in the `ce_type` header; empty when there is none."""
-    word = (header(headers, "ce_type") or b"").decode("utf-8", "replace")
+    found = header(headers, "ce_type") or b""
+    if (name := _NAMES.get(found)) is not None:
+        return name
+    word = found.decode("utf-8", "replace")
     return word.removeprefix(TYPE_PREFIX).removesuffix(TYPE_SUFFIX)
 
 
