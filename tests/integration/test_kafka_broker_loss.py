@@ -1,5 +1,7 @@
 """Brokers that are killed, stopped and frozen under workers and load: all goes on by itself, nothing is lost.
 
+The loss of the only node is part of the run at length (`tests/benchmarks/faults.py`).
+
 Environment:
     TOCSIN_BROKER_KILLS=<number>  how often a node of three is killed
 """
@@ -15,7 +17,6 @@ from integration.kafka_judging import told
 from integration.kafka_running import Installation, count
 from integration.running import Sink
 from kafka.cluster import Cluster
-from kafka.fixtures import runnable
 from kafka.topics import delete_prefix
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
@@ -50,9 +51,3 @@ async def test_one_of_three_nodes_at_a_time(
     await hit(
         tmp_path, three_kafkas, three_prefix, seed, Wanted(broker_kills=count("TOCSIN_BROKER_KILLS", 1), broker_stops=1)
     )
-
-
-async def test_the_only_node(tmp_path: Path, seed: int) -> None:
-    runnable()
-    with Cluster(tmp_path / "kafka") as cluster:
-        await hit(tmp_path, cluster, "", seed, Wanted(broker_kills=1))

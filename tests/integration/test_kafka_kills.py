@@ -35,7 +35,7 @@ async def judged(
     async with Sink() as sink, Installation(tmp_path, kafka, prefix, sink.url, workers=workers) as installation:
         if hurried:
             installation.hurry()
-        chaos = Chaos(installation, chance)
+        chaos = Chaos(installation, chance, killers=2)
         async with under_load(installation, sink, chance) as outcome:
             yield chaos
             outcome.thawed, chaos.outcome = chaos.thawed, outcome
