@@ -65,11 +65,13 @@ class CoreShare:
         self._partitions = partitions
         self._stream = stream
         self._seats: dict[int, _Seat] = {}
+        self._generation = 0
 
     # ---- what is held --------------------------------------------------------------------------------------
 
     async def take(self, held: frozenset[Place], generation: int) -> None:
         """Load what is new, go on with what nobody else has touched, drop the rest."""
+        self._generation = generation
         whole, problems = self._whole(held), self._world.problems
         for partition in [p for p in self._seats if p not in whole]:
             self._drop(partition)
@@ -108,7 +110,7 @@ class CoreShare:
             group = Group(partition, self._partitions, self._world, self._feed, self._lanes, self._stream)
             seat.group = group  # before it is loaded: whoever cuts this off has to find its effects
             try:
-                await group.load()
+                await group.load(self._generation)
             except Lost as error:
                 group.drop()
                 attempt += 1

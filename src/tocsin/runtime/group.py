@@ -38,9 +38,11 @@ class Group:
         self.effects: list[Effects] = []
         self._lanes = lanes
         in_front: Owner | None = None
+        beside: dict[str, Owner] = {}
         for stage in topology.deciders(partition, partitions, stream):
             effects = self._new_effects()
-            owner = Owner(stage, world, feed, partitions=partitions, effects=effects, ahead=in_front)
+            owner = Owner(stage, world, feed, partitions=partitions, effects=effects, ahead=in_front, beside=beside)
+            beside = {**beside, stage.journal.name: owner}
             self.owners.append(owner)
             if COMMANDS in stage.reads:
                 in_front = owner
@@ -51,10 +53,10 @@ class Group:
         self.effects.append(effects)
         return effects
 
-    async def load(self) -> None:
-        """Load every owner; see `Owner.load`."""
+    async def load(self, generation: int = 0) -> None:
+        """Load every owner; see `Owner.load`. `generation`: of the group that gave the partition."""
         for owner in self.owners:
-            await owner.load()
+            await owner.load(generation)
         self._world.metrics.add("tocsin_partition_loads_total", 1)
         self._world.metrics.show_open()
 

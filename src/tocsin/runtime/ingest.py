@@ -1,4 +1,4 @@
-"""Runs the mapper over one raw partition. It may repeat itself after a crash, and never leaves a hole (PROTOCOL
+"""Runs the mapper over raw partitions. It may repeat itself after a crash, and never leaves a hole (PROTOCOL
 §4).
 
 In: raw records from the group's position on. Out: normalized batches, rejected records; then the position. Nothing
@@ -7,7 +7,7 @@ group's.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Final
 
@@ -25,7 +25,7 @@ from tocsin.topics import NORMALIZED, RAW
 from tocsin.wire.position import record_fingerprint
 from tocsin.wire.record import Draft, Record
 
-__all__ = ["GROUP", "IngestRunner"]
+__all__ = ["GROUP", "IngestRunner", "publish", "settle"]
 
 GROUP: Final = "tocsin.ingest"
 STORE_EVERY: Final = 1.0
@@ -57,6 +57,7 @@ class IngestRunner:
         """The position that the group has."""
         self._stored_at = -inf
         self._mark: Mark | None = None
+        self._rules_version = -1
         self._mapper = mapper
         self._world = world
         self._feed = feed
@@ -101,20 +102,33 @@ class IngestRunner:
         Raises:
             SourceLost: records were trimmed before they were read.
         """
-        records = await self._world.arrived("ingest", self.topic, self.partition, self.next)
-        if records:
-            if records[0].offset != self.next:
-                await self._check_begin(records[0].offset)
-            await self._map(records)
+        if records := await self.pull():
+            await publish(self._world, [self.map(records)])
+            self.passed(records)
         if self.idle_for() <= 0:
             await self.settle()
         return bool(records)
 
+    async def pull(self) -> Sequence[Record]:
+        """The next batch; empty when there is none.
+
+        Raises:
+            SourceLost: records were trimmed before they were read.
+        """
+        records = await self._world.arrived("ingest", self.topic, self.partition, self.next)
+        if records and records[0].offset != self.next:
+            await self._check_begin(records[0].offset)
+        return records
+
+    def passed(self, records: Sequence[Record]) -> None:
+        """Everything that `map` made of `records` is in the log."""
+        last = records[-1]
+        self.next = last.offset + 1
+        self._mark = Mark(record_fingerprint(last.key, last.value), self._incarnation, self._rules_version)
+
     async def settle(self) -> None:
         """Store the position."""
-        if self._mark is not None:
-            await self._commit(self.next, self._mark)
-            self._mark = None
+        await settle(self._world, [self])
 
     async def _check_begin(self, offset: int) -> None:
         """A producer's transactions leave holes in the offsets; only what was trimmed is lost."""
@@ -123,8 +137,10 @@ class IngestRunner:
         if begin > self.next:
             raise SourceLost("source_trimmed", f"{self._name} begins at {offset}; {self.next} was to be read next")
 
-    async def _map(self, records: Sequence[Record]) -> None:
+    def map(self, records: Sequence[Record]) -> Mapped:
+        """What comes of `records`."""
         rules = self._feed.rules
+        self._rules_version = rules.version
         began = self._world.clock.monotonic()
         raw = [
             RawRecord(
@@ -140,48 +156,62 @@ class IngestRunner:
         ]
         mapped = self._mapper.map(raw, rules)
         self._world.metrics.decided("ingest", len(raw), self._world.clock.monotonic() - began)
-        await self._publish(mapped)
-        last = records[-1]
-        self.next = last.offset + 1
-        self._mark = Mark(record_fingerprint(last.key, last.value), self._incarnation, rules.version)
         for name, number in mapped.received.items():
             self._world.metrics.add("tocsin_alerts_received_total", number, name)
+        return mapped
 
-    async def _publish(self, mapped: Mapped) -> None:
-        """Append everything and return when all of it is acknowledged. Batches of a partition go one after the
-        other."""
-        work = [
-            append_shared(self._world, NORMALIZED.name, partition, [Draft(None, value) for value in values])
-            for partition, values in sorted(mapped.batches.items())
-            if values
-        ]
-        if mapped.rejected:
-            work.append(reject(self._world, self.partition, [_draft_of(one) for one in mapped.rejected]))
-        if len(work) == 1:
-            await work[0]
-            return
-        # The appends of one batch do not depend on each other; the next batch waits for all of them.
-        outcomes = await asyncio.gather(*work, return_exceptions=True)
-        for outcome in outcomes:
-            if outcome is not None:
-                raise outcome
+    def unsettled(self) -> tuple[int, str] | None:
+        """What the group does not know yet: next offset and metadata."""
+        return None if self._mark is None else (self.next, msgspec.json.encode(self._mark).decode())
 
-    async def _commit(self, next_offset: int, mark: Mark) -> None:
-        broker = self._world.broker
-        place = {(self.topic, self.partition): (next_offset, msgspec.json.encode(mark).decode())}
-        attempt, part = 0, f"commit {self._name}"
-        try:
-            while True:
-                try:
-                    await self._world.patiently(part, lambda: broker.commit(GROUP, place))
-                    break
-                except Doubt as error:  # storing the same position twice is storing it once
-                    attempt += 1
-                    await self._world.wait_after(part, attempt, error)
-        finally:
-            self._world.problems.drop(part)
+    def settled(self, next_offset: int) -> None:
+        """The group knows it."""
+        self._mark = None
         self._stored = next_offset
         self._stored_at = self._world.clock.monotonic()
+
+
+async def publish(world: World, mapped: Sequence[Mapped]) -> None:
+    """Append everything and return when all of it is acknowledged: what several raw partitions have for one
+    normalized partition goes together, in order."""
+    batches: dict[int, list[Draft]] = {}
+    rejected: dict[int, list[Draft]] = {}
+    for one in mapped:
+        for partition, values in one.batches.items():
+            batches.setdefault(partition, []).extend(Draft(None, value) for value in values)
+        for bad in one.rejected:
+            rejected.setdefault(bad.raw_partition, []).append(_draft_of(bad))
+    work = [append_shared(world, NORMALIZED.name, to, drafts) for to, drafts in sorted(batches.items()) if drafts]
+    work += [reject(world, partition, drafts) for partition, drafts in sorted(rejected.items())]
+    if len(work) == 1:
+        await work[0]
+        return
+    # The appends of one step do not depend on each other; the next step waits for all of them.
+    for outcome in await asyncio.gather(*work, return_exceptions=True):
+        if outcome is not None:
+            raise outcome
+
+
+async def settle(world: World, runners: Iterable[IngestRunner]) -> None:
+    """Store the positions of `runners`, together."""
+    runners = list(runners)
+    places = {(one.topic, one.partition): place for one in runners if (place := one.unsettled()) is not None}
+    if not places:
+        return
+    attempt, part = 0, "commit positions of ingest"
+    try:
+        while True:
+            try:
+                await world.patiently(part, lambda: world.broker.commit(GROUP, places))
+                break
+            except Doubt as error:  # storing the same position twice is storing it once
+                attempt += 1
+                await world.wait_after(part, attempt, error)
+    finally:
+        world.problems.drop(part)
+    for runner in runners:
+        if (place := places.get((runner.topic, runner.partition))) is not None:
+            runner.settled(place[0])
 
 
 def _draft_of(rejected: Rejected) -> Draft:

@@ -1,17 +1,18 @@
-"""The raw partitions of this process: one loop each, from where the group left off."""
+"""The raw partitions of this process: one loop for all of them, from where the group left off."""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tocsin.runtime.arrivals import Place
-from tocsin.runtime.ingest import IngestRunner
+from tocsin.runtime.ingest import IngestRunner, publish, settle
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.runtime.supervisor import Supervisor
 from tocsin.runtime.world import REST_MAX, SourceLost, World
-from tocsin.stage import Mapper
+from tocsin.stage import Mapped, Mapper
 from tocsin.topics import RAW
+from tocsin.wire.record import Record
 
 __all__ = ["IngestShare"]
 
@@ -45,34 +46,55 @@ class IngestShare:
         """Partitions whose source is lost, as the problems call them; another process may have them next."""
 
     async def take(self, held: frozenset[Place], generation: int) -> None:
-        """Start a loop for each partition of `held`."""
+        """Work on the partitions of `held`."""
         await self._end(0.0)
         self._stop = asyncio.Event()
         for part in self._stopped:
             self._world.problems.drop(part)
         self._stopped.clear()
         for topic, partition in sorted(held):
-            part = f"ingest {partition}" if topic == RAW.name else f"ingest {topic}/{partition}"
             runner = IngestRunner(self._mapper(), self._world, self._feed, partition, topic=topic)
             try:
                 await runner.load()
             except SourceLost as error:
-                self._lost(part, error)
+                self._lost(runner, error)
                 continue
             self._runners[topic, partition] = runner
-            self._supervisor.start(part, self._work(part, runner, self._stop))
+        self._supervisor.start("ingest", self._work(self._stop))
         self.taken.set()
 
-    async def _work(self, part: str, runner: IngestRunner, stop: asyncio.Event) -> None:
-        try:
-            while not stop.is_set():
-                if not await runner.step():
-                    await self._world.rest(self.name, runner.places(), min(runner.idle_for(), REST_MAX), stop)
-            await runner.settle()
-        except SourceLost as error:
-            self._lost(part, error)
+    async def _work(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            if not await self._step():
+                idle = min((runner.idle_for() for runner in self._runners.values()), default=REST_MAX)
+                await self._world.rest(self.name, self.places(), min(idle, REST_MAX), stop)
+        await settle(self._world, self._runners.values())
 
-    def _lost(self, part: str, error: SourceLost) -> None:
+    async def _step(self) -> bool:
+        """One batch of each partition, published together: an append for each of them costs more than all of their
+        alerts at moderate rates. False when there was nothing."""
+        work: list[tuple[IngestRunner, Sequence[Record], Mapped]] = []
+        for runner in list(self._runners.values()):
+            try:
+                records = await runner.pull()
+            except SourceLost as error:
+                self._lost(runner, error)
+                continue
+            if records:
+                work.append((runner, records, runner.map(records)))
+                await asyncio.sleep(0)  # mapping a full batch takes some ten ms; others may go in between
+        if work:
+            await publish(self._world, [mapped for _, _, mapped in work])
+            for runner, records, _ in work:
+                runner.passed(records)
+        if any(runner.idle_for() <= 0 for runner in self._runners.values()):
+            await settle(self._world, self._runners.values())
+        return bool(work)
+
+    def _lost(self, runner: IngestRunner, error: SourceLost) -> None:
+        place = runner.topic, runner.partition
+        part = f"ingest {runner.partition}" if runner.topic == RAW.name else f"ingest {runner.topic}/{runner.partition}"
+        self._runners.pop(place, None)
         self._stopped.add(part)
         self._world.problems.put(part, str(error))
 

@@ -13,7 +13,7 @@ Any exception but `Lost` and `SourceLost` is a bug or a broken log: nothing is a
 It does not know whether a poller or a Kafka agent calls it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, Final
 
@@ -72,8 +72,9 @@ class Owner:
         partitions: int,
         effects: Effects | None = None,
         ahead: "Owner | None" = None,
+        beside: "Mapping[str, Owner] | None" = None,
     ) -> None:
-        """`ahead`: the owner in front of this one that reads the commands."""
+        """`ahead`: the owner in front that reads the commands; `beside`: journal -> owner that lives with this one."""
         self.stage = stage
         self._counter = stage if isinstance(stage, Counter) else None
         self.partition = stage.partition
@@ -82,6 +83,7 @@ class Owner:
         self.positions = Positions()
         self.journal: Journal | None = None
         self.effects = effects
+        self._beside = beside or {}
         self.upkeep = Upkeep(stage, world)
         self.world = world
         self._feed = feed
@@ -89,18 +91,14 @@ class Owner:
         self._partitions = partitions
         self.latest: Instant = EPOCH
         self.pending = Pending(source_of(world.instance, stage.journal.name, self.partition))
-        self._idle_since: float | None = None
-        """When something first waited for the next commit."""
-        # Stable: commands first, else in the order of the stage.
-        self._order = sorted(stage.reads, key=lambda topic: topic is not COMMANDS)
+        self._idle_since: float | None = None  # when something first waited for the next commit
+        self._order = sorted(stage.reads, key=lambda topic: topic is not COMMANDS)  # stable: else as the stage has it
         self._gate = Gate(
             lambda: self._ends(stage.reads),
             self.next,
             lambda: ahead._ends((COMMANDS,)) if ahead else self._ends(()),
             ahead.next if ahead else self.next,
         )
-
-    # ---- places ------------------------------------------------------------------------------------------------------
 
     def next(self, topic: str) -> int:
         """The offset of `topic` to read next."""
@@ -114,8 +112,10 @@ class Owner:
         return {topic.name: await self._end(topic.name) for topic in topics}
 
     async def _end(self, topic: str) -> int:
-        broker = self.world.broker
-        return await self.world.patiently(f"read {topic}/{self.partition}", lambda: broker.end(topic, self.partition))
+        # Who writes it here knows. If others have written since, the partition is theirs, and nothing of ours counts.
+        if (written := self._beside.get(topic)) is not None and written.journal is not None:
+            return written.journal.expected
+        return await self.world.end(topic, self.partition)
 
     def _now(self) -> Instant:
         self.latest = max(self.latest, self.world.now())
@@ -123,7 +123,7 @@ class Owner:
 
     # ---- load --------------------------------------------------------------------------------------------------------
 
-    async def load(self) -> None:
+    async def load(self, generation: int = 0) -> None:
         """Fold the journal, check the sources, claim, and take up unfinished effects.
 
         Raises:
@@ -135,7 +135,7 @@ class Owner:
         await self.positions.check(self.world, self.stage.reads, self.partition)
         self.journal = Journal(self.world, self.stage.journal.name, self.partition, folded.end)
         # Evolved like every record of the journal: whoever folds it later sees the claim, too.
-        self.stage.evolve(self.state, await self.journal.claim(self._now()))
+        self.stage.evolve(self.state, await self.journal.claim(self._now(), generation))
         await self.upkeep.loaded(self.state, folded.end)
         if self.effects:
             self.effects.resume(self.stage.effects(self.state))

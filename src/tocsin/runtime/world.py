@@ -130,6 +130,10 @@ class World:
             lambda: self.broker.read(topic, partition, offset, records_max=READ_RECORDS_MAX, bytes_max=READ_BYTES_MAX),
         )
 
+    async def end(self, topic: str, partition: int) -> int:
+        """Where the log ends now."""
+        return await self.patiently(f"read {topic}/{partition}", lambda: self.broker.end(topic, partition))
+
     async def arrived(self, reader: str, topic: str, partition: int, offset: int) -> Sequence[Record]:
         """A slice of what has arrived from `offset` on, for `reader`, which is done with everything below."""
         return await self.patiently(
