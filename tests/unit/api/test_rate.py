@@ -1,7 +1,12 @@
 """One token in a loop does not take the intake from the others."""
 
-import httpx
+from itertools import count
+from types import SimpleNamespace
 
+import httpx
+import pytest
+
+from tocsin.api import gate as gate_module
 from tocsin.api.gate import Gate
 from tocsin.api.rate import BURST, Rates
 from unit.api.test_gate import GUARDED, TOKEN, who
@@ -15,7 +20,9 @@ def test_a_bucket_empties_and_fills_at_its_rate() -> None:
     assert [rates.take("one", 1000) for _ in range(4)] == [True, True, True, False]
 
 
-async def test_too_many_requests_of_a_token_are_put_off_and_others_come_in() -> None:
+async def test_too_many_requests_of_a_token_are_put_off_and_others_come_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = count(0, 0.001)  # a request a millisecond, however long it really takes
+    monkeypatch.setattr(gate_module, "time", SimpleNamespace(monotonic=lambda: next(times)))
     gate = Gate(who, settings=GUARDED)
     transport = httpx.ASGITransport(gate)
     answers = []
