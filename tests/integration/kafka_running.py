@@ -242,6 +242,26 @@ class Spread(Alerts):
             raise AssertionError(f"{reply.status_code}: {reply.text}")
 
 
+START_SECONDS = 60.0
+"""That a producer of the tests waits for a broker which a fault has just taken away."""
+
+
+async def started_producer(servers: str) -> AIOKafkaProducer:
+    """A plain producer with all acknowledgements, once a broker answers."""
+    ends = time.monotonic() + START_SECONDS
+    while True:
+        producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
+        try:
+            await producer.start()
+        except KafkaError:
+            await producer.stop()
+            if time.monotonic() > ends:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return producer
+
+
 DIRECT = 10_000_000
 """The first `n` of alerts that go straight into Kafka."""
 
@@ -263,8 +283,7 @@ class Stream:
         numbers = itertools.count(DIRECT)
         pending: set[asyncio.Task[None]] = set()
         began, sent = time.monotonic(), 0
-        producer = AIOKafkaProducer(bootstrap_servers=self.servers, acks="all", enable_idempotence=True)
-        await producer.start()
+        producer = await started_producer(self.servers)
         try:
             while not until():
                 await asyncio.sleep(max(0.0, began + sent / self.rate - time.monotonic()))
@@ -297,9 +316,11 @@ class Responders:
 
     async def run(self, waiting: "asyncio.Queue[str]", until: Callable[[], bool]) -> None:
         """Acknowledge what comes in `waiting` until `until()`."""
-        async with AIOKafkaProducer(bootstrap_servers=self.servers, acks="all", enable_idempotence=True) as producer:
+        producer = await started_producer(self.servers)
+        try:
             while not until():
-                with contextlib.suppress(TimeoutError):
+                # A command that the outage of a broker swallowed is one that nobody gave.
+                with contextlib.suppress(TimeoutError, KafkaError):
                     incident = await asyncio.wait_for(waiting.get(), 0.2)
                     if self.chance.random() < 0.5:
                         continue
@@ -308,6 +329,8 @@ class Responders:
                     for _ in range(1 + (self.chance.random() < 0.1)):
                         partition = self.chance.randrange(self.partitions)
                         await producer.send_and_wait(self.topic, json.dumps(command).encode(), partition=partition)
+        finally:
+            await producer.stop()
 
 
 def count(name: str, least: int) -> int:
