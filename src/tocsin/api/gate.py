@@ -5,6 +5,7 @@ health endpoints needs one. Without, tocsin listens on the loopback only and tak
 the browser of its user: foreign `Host` names (DNS rebinding) and foreign origins are refused.
 """
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
@@ -53,7 +54,11 @@ class Gate:
             await self._app(scope, receive, send)
             return
 
+        answering = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal answering
+            answering = True
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
@@ -70,6 +75,14 @@ class Gate:
             await self._app(scope, receive, send_guarded)
         except Failure as failure:
             await failure.answer()(scope, receive, send_guarded)
+        except asyncio.CancelledError:
+            # The server ends and has waited as long as it may. A 500 would keep some clients from trying again.
+            if answering:
+                raise
+            stopping = Failure(
+                503, "stopping", "tocsin stops, and does not know the outcome; send it again", retry_after=1
+            )
+            await stopping.answer()(scope, receive, send_guarded)
         finally:
             self._running -= 1
 
