@@ -126,10 +126,15 @@ class Checkpointing:
         if await self._world.clock.wait(run.swept, seconds) and not run.ended.is_set():
             self._seal(run, moment)
             await self._world.clock.wait(run.ended, seconds)
-        if not run.ended.is_set():
+        if self._task is not None and not self._task.done():
             log.info("%s/%s: the last checkpoint is left unfinished", *self._labels)
             self.drop()
         self._raise()
+
+    def leave(self) -> None:
+        """Leave what is being written unfinished: the owner rests. What ended it before is raised."""
+        self._raise()
+        self.drop()
 
     def drop(self) -> None:
         """Leave what is being written unfinished: the partition is not ours any more, or rests."""

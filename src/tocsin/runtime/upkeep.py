@@ -95,7 +95,7 @@ class Upkeep:
         """Before the partition rests or is given back: show what waits, and hold up nobody with half a checkpoint."""
         journal = owner.journal
         if self._checkpoints:
-            self._checkpoints.drop()
+            self._checkpoints.leave()
         if self._showing and journal is not None and journal.claimed_at is not None:
             await self._showing.settle(owner.state, journal.expected, journal.claimed_at)
 
