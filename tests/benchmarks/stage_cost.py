@@ -30,7 +30,7 @@ from tocsin.domain.instant import to_ms
 from tocsin.ingest.map import Ingest
 from tocsin.runtime.arrivals import Polled
 from tocsin.runtime.clock import SystemClock
-from tocsin.runtime.ingest import IngestRunner
+from tocsin.runtime.ingest import IngestRunner, step
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.owner import Owner
 from tocsin.runtime.rules import SettingsFeed
@@ -132,7 +132,7 @@ async def worked(shelf: Shelf, values: list[bytes], traffic: Traffic) -> tuple[f
     runner = IngestRunner(Ingest(1), world, feed, 0)
     await runner.load()
     begin = time.process_time()
-    while await runner.step():
+    while await step(world, [runner]):
         pass
     ingest = time.process_time() - begin
     owner = Owner(Correlate(0, 1), world, feed, partitions=1)

@@ -7,15 +7,14 @@ group's.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 
 from tocsin.domain.instant import from_ms
 from tocsin.runtime.arrivals import Place
-from tocsin.runtime.broker import Doubt
 from tocsin.runtime.positions import check_source
 from tocsin.runtime.rejects import append_shared, reject, rejected_draft
 from tocsin.runtime.rules import SettingsFeed
@@ -25,7 +24,7 @@ from tocsin.topics import NORMALIZED, RAW
 from tocsin.wire.position import record_fingerprint
 from tocsin.wire.record import Draft, Record
 
-__all__ = ["GROUP", "IngestRunner", "publish", "settle"]
+__all__ = ["GROUP", "IngestRunner", "settle", "step"]
 
 GROUP: Final = "tocsin.ingest"
 STORE_EVERY: Final = 1.0
@@ -42,7 +41,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class IngestRunner:
-    """One partition of a raw topic. `load` once, then `step` from one task, at the end `settle`.
+    """One partition of a raw topic. `load` once, then by `step` from one task, at the end `settle`.
 
     The position is stored at most once a second: what a crash makes it read again is recognised by correlate.
     """
@@ -93,21 +92,8 @@ class IngestRunner:
         return {(self.topic, self.partition): self._stored}
 
     def idle_for(self) -> float:
-        """Seconds until `step` has something to do without new input; infinite when it never will."""
+        """Seconds until a step has something to do without new input; infinite when it never will."""
         return inf if self._mark is None else max(0.0, self._stored_at + STORE_EVERY - self._world.clock.monotonic())
-
-    async def step(self) -> bool:
-        """Map one batch and see it into the log; False when there is nothing to read.
-
-        Raises:
-            SourceLost: records were trimmed before they were read.
-        """
-        if records := await self.pull():
-            await publish(self._world, [self.map(records)])
-            self.passed(records)
-        if self.idle_for() <= 0:
-            await self.settle()
-        return bool(records)
 
     async def pull(self) -> Sequence[Record]:
         """The next batch; empty when there is none.
@@ -125,10 +111,6 @@ class IngestRunner:
         last = records[-1]
         self.next = last.offset + 1
         self._mark = Mark(record_fingerprint(last.key, last.value), self._incarnation, self._rules_version)
-
-    async def settle(self) -> None:
-        """Store the position."""
-        await settle(self._world, [self])
 
     async def _check_begin(self, offset: int) -> None:
         """A producer's transactions leave holes in the offsets; only what was trimmed is lost."""
@@ -171,6 +153,35 @@ class IngestRunner:
         self._stored_at = self._world.clock.monotonic()
 
 
+def raised(_: IngestRunner, error: SourceLost) -> NoReturn:
+    """For who cannot go on without a source."""
+    raise error
+
+
+async def step(
+    world: World, runners: Sequence[IngestRunner], lost: Callable[[IngestRunner, SourceLost], None] = raised
+) -> bool:
+    """One batch of each partition, published together: an append for each of them costs more than all of their
+    alerts at moderate rates. False when there was nothing. `lost` is told whose records are gone."""
+    work: list[tuple[IngestRunner, Sequence[Record], Mapped]] = []
+    for runner in runners:
+        try:
+            records = await runner.pull()
+        except SourceLost as error:
+            lost(runner, error)
+            continue
+        if records:
+            work.append((runner, records, runner.map(records)))
+            await asyncio.sleep(0)  # mapping a full batch takes some ten ms; others may go in between
+    if work:
+        await publish(world, [mapped for _, _, mapped in work])
+        for runner, records, _ in work:
+            runner.passed(records)
+    if any(runner.idle_for() <= 0 for runner in runners):
+        await settle(world, runners)
+    return bool(work)
+
+
 async def publish(world: World, mapped: Sequence[Mapped]) -> None:
     """Append everything and return when all of it is acknowledged: what several raw partitions have for one
     normalized partition goes together, in order."""
@@ -198,17 +209,8 @@ async def settle(world: World, runners: Iterable[IngestRunner]) -> None:
     places = {(one.topic, one.partition): place for one in runners if (place := one.unsettled()) is not None}
     if not places:
         return
-    attempt, part = 0, "commit positions of ingest"
-    try:
-        while True:
-            try:
-                await world.patiently(part, lambda: world.broker.commit(GROUP, places))
-                break
-            except Doubt as error:  # storing the same position twice is storing it once
-                attempt += 1
-                await world.wait_after(part, attempt, error)
-    finally:
-        world.problems.drop(part)
+    # Storing the same position twice is storing it once.
+    await world.surely("commit positions of ingest", lambda: world.broker.commit(GROUP, places))
     for runner in runners:
         if (place := places.get((runner.topic, runner.partition))) is not None:
             runner.settled(place[0])

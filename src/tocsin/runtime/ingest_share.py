@@ -2,17 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from tocsin.runtime.arrivals import Place
-from tocsin.runtime.ingest import IngestRunner, publish, settle
+from tocsin.runtime.ingest import IngestRunner, settle, step
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.runtime.supervisor import Supervisor
 from tocsin.runtime.world import REST_MAX, SourceLost, World
-from tocsin.stage import Mapped, Mapper
+from tocsin.stage import Mapper
 from tocsin.topics import RAW
-from tocsin.wire.record import Record
 
 __all__ = ["IngestShare"]
 
@@ -65,31 +64,10 @@ class IngestShare:
 
     async def _work(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            if not await self._step():
+            if not await step(self._world, list(self._runners.values()), self._lost):
                 idle = min((runner.idle_for() for runner in self._runners.values()), default=REST_MAX)
                 await self._world.rest(self.name, self.places(), min(idle, REST_MAX), stop)
         await settle(self._world, self._runners.values())
-
-    async def _step(self) -> bool:
-        """One batch of each partition, published together: an append for each of them costs more than all of their
-        alerts at moderate rates. False when there was nothing."""
-        work: list[tuple[IngestRunner, Sequence[Record], Mapped]] = []
-        for runner in list(self._runners.values()):
-            try:
-                records = await runner.pull()
-            except SourceLost as error:
-                self._lost(runner, error)
-                continue
-            if records:
-                work.append((runner, records, runner.map(records)))
-                await asyncio.sleep(0)  # mapping a full batch takes some ten ms; others may go in between
-        if work:
-            await publish(self._world, [mapped for _, _, mapped in work])
-            for runner, records, _ in work:
-                runner.passed(records)
-        if any(runner.idle_for() <= 0 for runner in self._runners.values()):
-            await settle(self._world, self._runners.values())
-        return bool(work)
 
     def _lost(self, runner: IngestRunner, error: SourceLost) -> None:
         place = runner.topic, runner.partition

@@ -22,7 +22,7 @@ from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.notify.channel import Channel
 from tocsin.persist.sqlite import EventLog
-from tocsin.runtime.arrivals import Place, Polled
+from tocsin.runtime.arrivals import Polled
 from tocsin.runtime.broker import Broken, Broker, Unavailable
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.core_share import CoreShare
@@ -299,31 +299,13 @@ class Node:
                 log.info("retention is put off: %s", error)
 
     async def _outcast(self) -> None:
-        failed = asyncio.ensure_future(self._membership.failed())
-        stop = asyncio.ensure_future(self._stop.wait())
-        try:
-            await asyncio.wait([failed, stop], return_when=asyncio.FIRST_COMPLETED)
-            if failed.done():
-                raise failed.result()
-        finally:
-            failed.cancel()
-            stop.cancel()
+        await self._world.until(self._expelled(), self._stop)
+
+    async def _expelled(self) -> None:
+        raise await self._membership.failed()
 
     async def _settings(self) -> None:
         while not self._stop.is_set():
             await self._feed.refresh()
-            await self._follow({(SETTINGS.name, 0): self._feed.next})
-
-    async def _follow(self, places: Mapping[Place, int]) -> None:
-        """Wait for the log itself: every process reads all settings, whatever it was given."""
-        wait = asyncio.ensure_future(self.broker.wait(places, REST_MAX))
-        stop = asyncio.ensure_future(self._stop.wait())
-        try:
-            await asyncio.wait([wait, stop], return_when=asyncio.FIRST_COMPLETED)
-            if wait.done():
-                wait.result()
-        except Unavailable as error:
-            await self._world.wait_after("wait for the log", 1, error)
-        finally:
-            wait.cancel()
-            stop.cancel()
+            # The log itself: every process reads all settings, whatever it was given.
+            await self._world.until(self.broker.wait({(SETTINGS.name, 0): self._feed.next}, REST_MAX), self._stop)

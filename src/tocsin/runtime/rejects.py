@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tocsin.domain.errors import Reject
-from tocsin.runtime.broker import BATCH_BYTES_MAX, Doubt
+from tocsin.runtime.broker import BATCH_BYTES_MAX
 from tocsin.runtime.world import World
 from tocsin.topics import REJECTED
 from tocsin.wire.record import Draft, Headers, Record
@@ -62,18 +62,7 @@ async def append_shared(world: World, topic: str, partition: int, drafts: Sequen
 
 
 async def _append(world: World, topic: str, partition: int, drafts: Sequence[Draft]) -> None:
-    part = f"append {topic}/{partition}"
-    attempt = 0
-    try:
-        while True:
-            try:
-                await world.patiently(part, lambda: world.broker.append(topic, partition, drafts))
-                return
-            except Doubt as error:
-                attempt += 1
-                await world.wait_after(part, attempt, error)
-    finally:
-        world.problems.drop(part)
+    await world.surely(f"append {topic}/{partition}", lambda: world.broker.append(topic, partition, drafts))
 
 
 async def reject(world: World, partition: int, drafts: Sequence[Draft]) -> None:

@@ -7,15 +7,15 @@ parts of it, so that a simulation with a seed runs the same each time.
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from tocsin.domain.errors import TocsinError
 from tocsin.domain.instant import Instant
 from tocsin.runtime.arrivals import Arrivals, Place
-from tocsin.runtime.broker import Broker, Record, Unavailable
+from tocsin.runtime.broker import Broker, Doubt, Record, Unavailable
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.lease import Forever, Lease
 from tocsin.runtime.metrics import Metrics
@@ -123,6 +123,20 @@ class World:
             if attempt >= REPORT_AFTER:
                 self.problems.drop(what)
 
+    async def surely(self, what: str, call: Callable[[], Awaitable[object]]) -> None:
+        """Repeat `call` until its effect is certain; for what may happen twice without harm."""
+        attempt = 0
+        try:
+            while True:
+                try:
+                    await self.patiently(what, call)
+                    return
+                except Doubt as error:
+                    attempt += 1
+                    await self.wait_after(what, attempt, error)
+        finally:
+            self.problems.drop(what)
+
     async def read(self, topic: str, partition: int, offset: int) -> Sequence[Record]:
         """A slice of the log from `offset` on."""
         return await self.patiently(
@@ -149,12 +163,16 @@ class World:
         if seconds <= 0 or any(event.is_set() for event in events):
             await asyncio.sleep(0)
             return
-        arrival = asyncio.ensure_future(self.arrivals.wait(share, places, min(seconds, REST_MAX)))
-        waits = [arrival, *(asyncio.ensure_future(event.wait()) for event in events)]
+        await self.until(self.arrivals.wait(share, places, min(seconds, REST_MAX)), *events)
+
+    async def until(self, waiting: Coroutine[Any, Any, None], *events: asyncio.Event) -> None:
+        """Wait until `waiting` ends, with what it raises, or one of `events` is set."""
+        first = asyncio.ensure_future(waiting)
+        waits = [first, *(asyncio.ensure_future(event.wait()) for event in events)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if arrival.done():
-                arrival.result()
+            if first.done():
+                first.result()
         except Unavailable as error:
             await self.wait_after("wait for the log", 1, error)
         finally:

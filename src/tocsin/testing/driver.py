@@ -22,6 +22,7 @@ from tocsin.runtime.effects import Lanes
 from tocsin.runtime.folding import fold
 from tocsin.runtime.group import Group
 from tocsin.runtime.ingest import IngestRunner
+from tocsin.runtime.ingest import step as ingest_step
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.owner import Owner
 from tocsin.runtime.pace import Pace
@@ -71,6 +72,7 @@ class Driver:
         self._sink = sink
         self._sink_runner: SinkRunner | None = None
         self._feed: SettingsFeed | None = None
+        self._world: World
         self._stream = stream
         self._pace = pace or Pace()
         self._processes = 0
@@ -78,7 +80,7 @@ class Driver:
     async def start(self) -> None:
         """Start a process: publish the settings, load everything. Raises what loading raises."""
         self._processes += 1
-        world = World(
+        world = self._world = World(
             broker=self.broker,
             arrivals=Polled(self.broker),
             clock=self.clock,
@@ -118,8 +120,7 @@ class Driver:
         """Give every runner one turn, in the order of the stream. False when none had anything to do."""
         assert self._feed is not None, "start first"
         busy = await self._feed.refresh()
-        for runner in self.ingest:
-            busy |= await runner.step()
+        busy |= await self.step_ingest()
         for group in self.groups:
             busy |= await group.step()
         for _ in range(SEND_TURNS if self.sending else 1):
@@ -128,6 +129,10 @@ class Driver:
         if self._sink_runner is not None:
             busy |= await self._sink_runner.step()
         return busy
+
+    async def step_ingest(self) -> bool:
+        """Only the first stage."""
+        return await ingest_step(self._world, self.ingest)
 
     @property
     def sending(self) -> bool:

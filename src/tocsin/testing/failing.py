@@ -48,8 +48,13 @@ _DECIDERS: Final = (
 STEPS: Final[dict[str, Step]] = {
     "intake": Step(("tocsin.runtime.node:Node.publish",)),
     "map": Step(("tocsin.ingest.map:Ingest.map",)),
-    "publish": Step(("tocsin.runtime.ingest_share:publish",)),
-    "store": Step(("tocsin.runtime.ingest_share:settle",)),
+    "publish": Step(("tocsin.runtime.ingest:publish",)),
+    "store": Step(
+        (
+            "tocsin.runtime.ingest:settle",
+            "tocsin.runtime.ingest_share:settle",
+        )
+    ),
     "decode": Step(("tocsin.runtime.owner:read_batch",)),
     "decide": Step(tuple(f"{decider}.decide" for decider in _DECIDERS)),
     "evolve": Step(tuple(f"{decider}.evolve" for decider in _DECIDERS)),

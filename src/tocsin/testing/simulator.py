@@ -326,8 +326,7 @@ class Simulation:
         await self._survive(self.driver.start)
         await self._publish([self._alert() for _ in range(3)])
         await self._command()
-        for runner in self.driver.ingest:
-            await self._survive(runner.step)
+        await self._survive(self.driver.step_ingest)
         for group in old:
             try:
                 while await group.step():

@@ -135,9 +135,9 @@ MEANINGS: Final[Mapping[type[BaseException], _Case]] = {
         "the records from there on are gone (retention, or the topic was made anew)",
         "`/-/ready` names the partition and the command that decides it",
     ),
-    kafka.UnsupportedVersionError: _Case("the broker is too old", "upgrade it to Apache Kafka 2.8 or newer", "server"),
+    kafka.UnsupportedVersionError: _Case("the broker is too old", "upgrade it to Apache Kafka 3.1 or newer", "server"),
     kafka.IncompatibleBrokerVersion: _Case(
-        "the broker is too old", "upgrade it to Apache Kafka 2.8 or newer", "server"
+        "the broker is too old", "upgrade it to Apache Kafka 3.1 or newer", "server"
     ),
     kafka.UnrecognizedBrokerVersion: _Case(
         "this is no Kafka broker", "check host and port in broker, and kafka.security.protocol", "server"
