@@ -59,7 +59,14 @@ class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
     """0..1, drawn by the runtime: randomness is an argument."""
 
 
-Input = Sighting | Command | Fact | Deadline | Room | DeliveryResult
+class RulesChanged(msgspec.Struct, frozen=True):
+    """The rules in force are others than at the last input, or may be: given once after loading, and again after each
+    change. What depends on rules alone is brought up to date here; nothing when it is already."""
+
+    version: int
+
+
+Input = Sighting | Command | Fact | Deadline | Room | DeliveryResult | RulesChanged
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):

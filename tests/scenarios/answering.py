@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 
 from scenarios.words import Play, alert, over, story
-from tocsin.domain.rules import EscalationRule, Matcher, People, SlaTarget, Team
+from tocsin.domain.rules import EscalationRule, Matcher, SlaTarget, Team
 from tocsin.domain.severity import Severity
 from tocsin.testing.scenario import NO_SLA, Receiver
 
@@ -24,7 +24,7 @@ TWO_LEVELS = msgspec.structs.replace(
             repeat_times=3,
         ),
     ),
-    people=People(teams={name: Team(contacts={"email": (f"{name}@example.org",)}) for name in ("on_call", "seniors")}),
+    teams={name: Team(contacts={"email": (f"{name}@example.org",)}) for name in ("on_call", "seniors")},
 )
 PROMISES = msgspec.structs.replace(
     NO_SLA,

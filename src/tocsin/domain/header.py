@@ -32,6 +32,11 @@ class IncidentHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     correlation_id: str = ""
     acknowledged_at: Instant | None = None
     acknowledged_by: str = ""
+    suppressed_by: str = ""
+    """What keeps it quiet: `silence:<id>`, `maintenance:<name>`, `inhibition:<name>`, `threshold`, `flapping`,
+    `snooze`; empty = nothing."""
+    suppressed_until: Instant | None = None
+    """When that ends by itself, where it is known."""
     alerts: int = 0
     """Distinct fingerprints."""
     firing: int = 0

@@ -363,5 +363,7 @@ _CHANGES: Final[dict[type[ev.IncidentEvent], Any]] = {
     ev.Reopened: _reopened,
     ev.Closed: _closed,
     ev.Assigned: _touched,
+    ev.Suppressed: _nothing_more,
+    ev.Unsuppressed: _nothing_more,
     ev.Noted: _touched,
 }

@@ -212,7 +212,7 @@ class Escalate:
             again = following(step, now)
             pending.remove(step)
             pending += [again] if again else []
-            team, reachable = rules.people.team_of(step.escalate_to)
+            team, reachable = rules.team_of(step.escalate_to)
             yield ev.EscalationFired(
                 **frame,
                 id=ids.escalation_id(self.partition, *_cause(frame), str(nth)),

@@ -57,6 +57,8 @@ _TEXTS: Final[dict[type[ev.Event], Callable[[Any], str]]] = {
     ev.Closed: lambda event: f"merged into {event.merged_into}" if event.merged_into else event.note,
     ev.Assigned: lambda event: event.note or event.header.assignee or event.header.team,
     ev.Noted: _note,
+    ev.Suppressed: lambda event: event.header.suppressed_by,
+    ev.Unsuppressed: lambda event: f"{event.was} is over",
     ev.CommandApplied: lambda event: event.verb,
     ev.CommandUnchanged: lambda event: f"{event.verb}: nothing to change",
     ev.CommandRejected: lambda event: f"{event.verb}: {event.message}" if event.message else event.verb,

@@ -60,6 +60,7 @@ class CoreShare:
         self.taken = asyncio.Event()
         self._world = world
         self._feed = feed
+        feed.watch(self._wake)
         self._supervisor = supervisor
         self._lanes = lanes
         self._partitions = partitions
@@ -190,6 +191,11 @@ class CoreShare:
                 await asyncio.gather(*(group.finish() for group in groups))
         for partition in list(self._seats):
             self._drop(partition)
+
+    def _wake(self) -> None:
+        for seat in self._seats.values():
+            if seat.group is not None:
+                seat.group.wake.set()
 
     # ---- what others ask -----------------------------------------------------------------------------------
 

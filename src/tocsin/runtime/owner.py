@@ -36,7 +36,7 @@ from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.runtime.upkeep import Upkeep
 from tocsin.runtime.world import SourceLost, World
-from tocsin.stage import Counter, Decider, Fact, Input, Room
+from tocsin.stage import Counter, Decider, Fact, Input, Room, RulesChanged
 from tocsin.topics import COMMANDS, NORMALIZED, Kind, Topic
 from tocsin.wire.command import decode_command
 from tocsin.wire.events import counts, decode, encode, source_of
@@ -61,7 +61,7 @@ class StageBug(TocsinError):
 
 
 class Owner:
-    """One stage's partition. `load` once, then `work`/`read` and `tick` in turns from one task, then `release`."""
+    """One stage's partition. `load` once, then `read` and `tick` in turns from one task, then `release`."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Owner:
         ahead: "Owner | None" = None,
         beside: "Mapping[str, Owner] | None" = None,
     ) -> None:
-        """`ahead`: the owner in front that reads the commands; `beside`: journal -> owner that lives with this one."""
+        """`ahead`: the owner in front, of the commands; `beside`: journal -> owner that lives with this one."""
         self.stage = stage
         self._counter = stage if isinstance(stage, Counter) else None
         self.partition = stage.partition
@@ -88,6 +88,7 @@ class Owner:
         self.world = world
         self._feed = feed
         self._rules, self._rules_place = feed.rules, feed.place
+        self._told: int | None = None  # version of the rules that the stage was told of
         self._partitions = partitions
         self.latest: Instant = EPOCH
         self.pending = Pending(source_of(world.instance, stage.journal.name, self.partition))
@@ -161,25 +162,17 @@ class Owner:
             at = self.next(topic.name)
             if records := await self.world.arrived(self.stage.name, topic.name, self.partition, at):
                 busy = True
-                await self._take(topic, records)
+                await self.take(topic, records)
         if settle:
             await self._settle()
         return busy
 
-    async def work(self, topic: Topic, records: Sequence[Record]) -> None:
-        """Work records of one source, whatever their place: those below the position are dropped, holes are read."""
-        self._adopt_rules()
-        await self._take(topic, records)
-        await self._settle()
-
-    async def _slice(self, topic: Topic) -> Sequence[Record]:
-        return await self.world.read(topic.name, self.partition, self.next(topic.name))
-
     async def _read_to(self, topic: Topic, end: int) -> None:
         while self.next(topic.name) < end:
-            await self._take(topic, await self._slice(topic))
+            await self.take(topic, await self.world.read(topic.name, self.partition, self.next(topic.name)))
 
-    async def _take(self, topic: Topic, records: Sequence[Record]) -> None:
+    async def take(self, topic: Topic, records: Sequence[Record]) -> None:
+        """Decide records of one source, whatever their place: those below the position are dropped, holes are read."""
         if topic.kind is Kind.JOURNAL:
             # What rests on an event of an earlier journal is worked after that event (PROTOCOL §5).
             for earlier in self._order[: self._order.index(topic)]:
@@ -205,11 +198,15 @@ class Owner:
     async def _fill_hole(self, topic: Topic, end: int) -> None:
         """Work what lies between the position and `end`; the caller was given records from further on."""
         while (offset := self.next(topic.name)) < end:
-            records = [record for record in await self._slice(topic) if record.offset < end]
+            records = [
+                record
+                for record in await self.world.read(topic.name, self.partition, self.next(topic.name))
+                if record.offset < end
+            ]
             if not records or records[0].offset != offset:
                 found = records[0].offset if records else end
                 raise SourceLost("source_trimmed", f"{topic.name}/{self.partition}: {offset} to {found} cannot be read")
-            await self._take(topic, records)
+            await self.take(topic, records)
 
     async def _take_alerts(self, record: Record) -> int:
         try:
@@ -321,6 +318,9 @@ class Owner:
         """Record results of effects, fire deadlines, fill lanes, flush what has waited. True if there was anything."""
         self._adopt_rules()
         busy = False
+        if self._told != self._rules.version:
+            self._told = self._rules.version
+            busy |= await self._apply(RulesChanged(self._told))
         if self.effects:
             for result in self.effects.results():
                 busy |= await self._apply(result)
@@ -377,7 +377,7 @@ class Owner:
 
     def idle_for(self) -> float:
         """Seconds until `tick` has something to do, without new input; infinite when it never will."""
-        if self.effects and self.effects.has_results:
+        if (self.effects and self.effects.has_results) or (self._told != self._feed.rules.version and not self.pending):
             return 0.0
         wait = self._overdue()
         if self.effects and self.effects.waiting:

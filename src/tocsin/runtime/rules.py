@@ -4,6 +4,7 @@ In: the settings journal. Out: the rules in force, with their place; new documen
 the files published last. Owners take new rules only between commits (that is theirs to hold).
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -31,12 +32,17 @@ class SettingsFeed:
         self._reader = JournalReader(world)
         self._by_file: dict[str, bytes] = {}
         """Record key -> document, as a file published it last."""
+        self._watchers: list[Callable[[], None]] = []
         self.rules = Rules()
         self.place: tuple[int, str] = (0, "")
 
     @property
     def next(self) -> int:
         return self.place[0]
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called after each change of the rules."""
+        self._watchers.append(changed)
 
     async def refresh(self) -> bool:
         """Apply everything that is new in the journal; True if the rules changed.
@@ -48,6 +54,8 @@ class SettingsFeed:
         while True:
             records, next_offset = await self._reader.read(SETTINGS.name, 0, self.next)
             if next_offset == self.next:
+                for told in self._watchers if changed else ():
+                    told()
                 return changed
             for record in records:
                 changed |= self._apply(record)

@@ -58,6 +58,7 @@ class ConditionPart(Part):
     category: OneOrMore[str] = Field(default=(), description="Categories that match; empty = all.")
     service: OneOrMore[str] = Field(default=(), description="Services that match; empty = all.")
     labels: dict[Label, str] = Field(default={}, description="Labels of the group that must have these values.")
+    expression: str = Field(default="", description="What else must hold: severity >= 'high' AND alerts > 10.")
 
     def struct(self) -> domain.Matcher:
         return struct_of(domain.Matcher, self)
@@ -215,7 +216,7 @@ class PeoplePart(Part):
     catch_all: Name = Field(default="everyone", description="The team that is paged when a target names nobody.")
 
     def struct(self) -> domain.People:
-        return domain.People(teams={name: team.struct() for name, team in self.teams.items()}, catch_all=self.catch_all)
+        return domain.People(catch_all=self.catch_all)
 
 
 Event = Annotated[str, BeforeValidator(_event)]

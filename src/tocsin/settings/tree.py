@@ -217,6 +217,7 @@ class Settings(Part):
             sla={severity: target.struct() for severity, target in self.sla.items()},
             notify=self.notify.struct(),
             people=self.people.struct(),
+            teams={name: team.struct() for name, team in self.people.teams.items()},
         )
 
     def channels(self) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from tocsin.domain.errors import Retry
 from tocsin.domain.rules import NotifyRules, Rules, Team
-from tocsin.domain.rules import People as Directory
 from tocsin.domain.severity import Severity
 from tocsin.notify.channel import Sent
 from tocsin.runtime.broker import Broker
@@ -160,7 +159,7 @@ class Simulation:
         routes = (("console",), ("console", "pager"), ("nowhere",))
         notify = NotifyRules(catch_all=self.random.choice(routes), hold=hold)
         everyone = Team(contacts={"email": ("a@example.org",)})
-        return Rules(notify=notify, people=Directory(teams={"everyone": everyone}))
+        return Rules(notify=notify, teams={"everyone": everyone})
 
     async def run(self) -> Checked:
         """Live, end in order, and be checked."""

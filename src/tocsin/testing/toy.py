@@ -136,7 +136,7 @@ class Toy:
             yield ev.Followed(incident_id=given.subject, incident_version=0, answered=True, **common)
         elif isinstance(given, Room):
             yield from self._attempts(state, given, common)
-        elif state.attempted.get(given.delivery_id) == given.attempt:
+        elif isinstance(given, DeliveryResult) and state.attempted.get(given.delivery_id) == given.attempt:
             yield self._outcome(state, given, common)
 
     def _delivery(self, name: str, n: int, common: dict[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,9 @@ class IncidentState(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
     acknowledged_at: Instant | None
     acknowledged_by: str
+    suppressed_by: str = ""
+    """What keeps it quiet; empty = nothing."""
+    suppressed_until: Instant | None = None
     alerts: int
     """Distinct fingerprints."""
     firing: int

@@ -8,7 +8,7 @@ import pytest
 from tocsin.domain import events as ev
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.lifecycle import Status
-from tocsin.domain.rules import EscalationRule, Matcher, People, Rules, SlaTarget, Team
+from tocsin.domain.rules import EscalationRule, Matcher, Rules, SlaTarget, Team
 from tocsin.domain.severity import Severity
 from unit.escalate.story import INCIDENT, Subject, at, escalation, words
 
@@ -23,8 +23,8 @@ def row(level: int, to: str, after: float, *severities: Severity, **more: Any) -
 
 
 def policy(*rows: EscalationRule, sla: dict[Severity, SlaTarget] | None = None, **teams: str) -> Rules:
-    people = People(teams={name: Team(contacts={"email": (address,)}) for name, address in teams.items()})
-    return Rules(version=3, escalation=rows, sla=sla or {}, people=people)
+    directory = {name: Team(contacts={"email": (address,)}) for name, address in teams.items()}
+    return Rules(version=3, escalation=rows, sla=sla or {}, teams=directory)
 
 
 def sla(acknowledge: float, resolve: float) -> SlaTarget:

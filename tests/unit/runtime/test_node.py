@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tocsin.domain.instant import Instant
-from tocsin.domain.rules import NotifyRules, Rules
+from tocsin.domain.rules import DOCUMENTS, NotifyRules, Rules
 from tocsin.notify.channel import Sent
 from tocsin.persist.sqlite import EventLog
 from tocsin.runtime.broker import Broken, Doubt, Unavailable
@@ -117,7 +117,7 @@ async def test_a_new_process_goes_on_where_the_last_one_stopped(desk: Desk) -> N
 
 async def test_settings_are_published_only_when_the_files_say_something_new(desk: Desk) -> None:
     await desk.start()
-    assert desk.node.rules.version == 7
+    assert desk.node.rules.version == len(DOCUMENTS)
     await desk.node.stop()
     await desk.start()
     assert (await desk.broker.end(SETTINGS.name, 0), desk.node.rules.version) == (8, 7)
@@ -125,7 +125,7 @@ async def test_settings_are_published_only_when_the_files_say_something_new(desk
     await desk.start(Rules(notify=NotifyRules(attempts_max=3)))
     assert desk.node.rules.notify.attempts_max == 3
     assert await desk.broker.end(SETTINGS.name, 0) == 10
-    assert desk.node.rules.version == 9
+    assert desk.node.rules.version == len(DOCUMENTS) + 2
 
 
 async def test_nothing_but_shared_topics_is_published_to_and_only_while_it_runs(desk: Desk) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tocsin.domain import events as ev
 from tocsin.domain.instant import Instant
-from tocsin.domain.rules import Rules
+from tocsin.domain.rules import DOCUMENTS, Rules
 from tocsin.runtime.broker import BATCH_BYTES_MAX
 from tocsin.runtime.journal import Lost
 from tocsin.runtime.owner import StageBug
@@ -101,7 +101,7 @@ async def test_new_rules_apply_between_commits_and_the_position_names_them() -> 
     await desk.load()
     world = desk.world()
     publisher = SettingsFeed(world)
-    assert await publisher.publish(Rules()) == 7
+    assert await publisher.publish(Rules()) == len(DOCUMENTS)
     assert await publisher.publish(Rules()) == 0
     await desk.alerts(sighting("a", 0), sighting("a", 1))
     await desk.turn()
@@ -109,9 +109,9 @@ async def test_new_rules_apply_between_commits_and_the_position_names_them() -> 
     await desk.command("c")
     await desk.turn()
     events = await desk.events()
-    assert [event.rules_version for event in events] == [-1, -1, -1, 7]
+    assert [event.rules_version for event in events] == [-1, -1, -1, len(DOCUMENTS)]
     last = (await desk.broker.read(JOURNAL, 0, 3))[0]
-    assert decode_position(last.header(POSITION) or b"").sources["settings.events.v1/0"][0] == 8
+    assert decode_position(last.header(POSITION) or b"").sources["settings.events.v1/0"][0] == len(DOCUMENTS) + 1
 
 
 async def test_an_owner_that_was_replaced_stops_at_its_next_commit() -> None:

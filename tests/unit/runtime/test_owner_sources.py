@@ -114,10 +114,14 @@ async def test_records_given_out_of_place_are_dropped_or_fetched() -> None:
     for n in range(6):
         await desk.command(f"c{n}")
     records = await desk.broker.read(COMMANDS.name, 0, 0)
-    await desk.owner.work(COMMANDS, records[:2])
-    await desk.owner.work(COMMANDS, records[:3])
-    await desk.owner.work(COMMANDS, records[5:])
-    await desk.owner.work(COMMANDS, records)
+    await desk.owner.take(COMMANDS, records[:2])
+    await desk.owner.tick()
+    await desk.owner.take(COMMANDS, records[:3])
+    await desk.owner.tick()
+    await desk.owner.take(COMMANDS, records[5:])
+    await desk.owner.tick()
+    await desk.owner.take(COMMANDS, records)
+    await desk.owner.tick()
     assert desk.owner.state.commands == [f"c{n}" for n in range(6)]
 
 
@@ -133,7 +137,8 @@ async def test_an_earlier_journal_is_read_first() -> None:
     while await escalate.read():
         pass
     records = await desk.broker.read(ESCALATIONS.name, 0, 0)
-    await notify.work(ESCALATIONS, records)
+    await notify.take(ESCALATIONS, records)
+    await notify.tick()
     facts = notify.state.facts
     first = facts.index(f"{ESCALATIONS.name}/0")
     assert facts[:first] == [f"{JOURNAL}/{n}" for n in range(await desk.broker.end(JOURNAL, 0))]

@@ -133,10 +133,9 @@ def test_every_rule_arrives(tmp_path: Path) -> None:
         hold={Severity.LOW: timedelta(minutes=5)},
         attempts_max=3,
     )
-    assert rules.people == domain.People(
-        teams={"dba": domain.Team(contacts={"email": ("dba@example.org",)})}, catch_all="dba"
-    )
-    assert domain.documents_of(rules).keys() == domain.DOCUMENTS.keys()
+    assert rules.people == domain.People(catch_all="dba")
+    assert rules.teams == {"dba": domain.Team(contacts={"email": ("dba@example.org",)})}
+    assert domain.documents_of(rules).keys() == {*domain.DOCUMENTS, "team/dba"}
 
 
 def test_secrets_are_looked_up_and_never_shown(tmp_path: Path) -> None:

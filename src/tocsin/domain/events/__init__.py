@@ -51,6 +51,8 @@ from tocsin.domain.events.incident import (
     Resolved,
     Retired,
     SeverityRaised,
+    Suppressed,
+    Unsuppressed,
 )
 from tocsin.domain.events.journal import Claimed, Followed, Positioned, Rebased, Tallied, Tally, Tombstoned
 from tocsin.domain.events.settings import SettingsPublished
@@ -105,9 +107,11 @@ __all__ = [
     "SlaAtRisk",
     "SlaBreached",
     "SlaEvent",
+    "Suppressed",
     "Tallied",
     "Tally",
     "Tombstoned",
+    "Unsuppressed",
     "event_id",
     "subject_of",
 ]

@@ -153,6 +153,20 @@ class Noted(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     note: str
 
 
+class Suppressed(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """From now on nobody is told; `header.suppressed_by` names the cause. Again when the cause becomes another one."""
+
+    TYPE = "incident.suppressed"
+
+
+class Unsuppressed(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """The cause has gone. Who still has to hear of the incident hears of it now."""
+
+    TYPE = "incident.unsuppressed"
+    was: str
+    """The cause."""
+
+
 class Retired(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     """Seven days after closing: out of the state; the log and the views keep it."""
 

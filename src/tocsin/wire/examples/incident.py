@@ -195,8 +195,16 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         **BY_PERSON,
     ),
     _change(
-        ev.Retired,
+        ev.Suppressed,
         19,
+        500,
+        "suppressed",
+        header={**ACKNOWLEDGED, "suppressed_by": "silence:sil_3f2a", "suppressed_until": at(4100)},
+    ),
+    _change(ev.Unsuppressed, 20, 4100, "unsuppressed", header=ACKNOWLEDGED, was="silence:sil_3f2a"),
+    _change(
+        ev.Retired,
+        21,
         87360 + 604800,
         "retired",
         header={**RESOLVED, "status": Status.CLOSED},
