@@ -19,10 +19,10 @@ class User(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     """As people say it; the key of the document is what targets name."""
     contacts: dict[str, tuple[str, ...]] = {}
     """Kind of address (`email`, `phone`, `slack`, …) to addresses."""
-    time_zone: str = "UTC"
-    """IANA name."""
+    time_zone: str = ""
+    """IANA name; empty = that of the calendar."""
     working_hours: str = ""
-    """A calendar; empty = always."""
+    """A calendar, read by the clock of `time_zone`; empty = always. Who is on duty is called at any hour."""
     skills: tuple[str, ...] = ()
     away: tuple[Absence, ...] = ()
     channels: tuple[str, ...] = ()
