@@ -48,8 +48,10 @@ def promises_for(
     target = targets.get(severity)
     if target is None:
         return {}
-    resolve = {RESOLVE: promised(since, target.resolve)}
-    return resolve if acknowledged else {ACKNOWLEDGE: promised(since, target.acknowledge), **resolve}
+    resolve = {} if target.resolve is None else {RESOLVE: promised(since, target.resolve)}
+    if acknowledged or target.acknowledge is None:
+        return resolve
+    return {ACKNOWLEDGE: promised(since, target.acknowledge), **resolve}
 
 
 def tightened(old: Promise | None, new: Promise | None) -> Promise | None:

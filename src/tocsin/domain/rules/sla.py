@@ -10,10 +10,12 @@ from tocsin.domain.severity import Severity
 
 
 class SlaTarget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    acknowledge: timedelta
-    resolve: timedelta
+    """None = no promise."""
+
+    acknowledge: timedelta | None = None
+    resolve: timedelta | None = None
     update: timedelta | None = None
-    """Between two updates; None = no promise."""
+    """Between two updates."""
 
 
 def _default() -> dict[Severity, SlaTarget]:
