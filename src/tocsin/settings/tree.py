@@ -13,6 +13,7 @@ from tocsin.domain.severity import Severity
 from tocsin.settings import kafka
 from tocsin.settings.kafka import KAFKA, KafkaPart, RunPart
 from tocsin.settings.part import Part
+from tocsin.settings.playbook import PlaybookPart
 from tocsin.settings.rules import (
     DEFAULT,
     CorrelatePart,
@@ -181,6 +182,9 @@ class Settings(Part):
     )
     notify: NotifyPart = Field(default=NotifyPart(), description="Who is told what, and how.")
     people: PeoplePart = Field(default=PeoplePart(), description="Teams and their addresses.")
+    playbooks: dict[Name, PlaybookPart] = Field(
+        default={}, description="Playbooks by name, besides the four that are always there."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -218,6 +222,7 @@ class Settings(Part):
             notify=self.notify.struct(),
             people=self.people.struct(),
             teams={name: team.struct() for name, team in self.people.teams.items()},
+            playbooks={name: playbook.struct() for name, playbook in self.playbooks.items()},
         )
 
     def channels(self) -> dict[str, dict[str, Any]]:
