@@ -11,11 +11,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tocsin.settings import kafka
+from tocsin.settings import kafka, references
 from tocsin.settings import source as src
 from tocsin.settings.part import part_at
 from tocsin.settings.problem import Place, Problem, SettingsError, suggestion
-from tocsin.settings.tree import CONSOLE, HttpPart, Settings
+from tocsin.settings.tree import HttpPart, Settings
 from tocsin.settings.values import is_loopback, split_listen
 
 FILE_BYTES_MAX: Final = 5 * 1024 * 1024
@@ -50,7 +50,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """
     source = _read(path) if path is not None else src.Source()
     src.overlay(source, environ, frozenset(Settings.words()))
-    problems = [*source.problems, *_references(source), *_access(source), *kafka.problems(source)]
+    problems = [*source.problems, *references.problems(source), *_access(source), *kafka.problems(source)]
     try:
         settings = Settings.model_validate(source.tree, context={"lookup": lambda text: _lookup(text, environ)})
     except ValidationError as error:
@@ -167,29 +167,6 @@ def _path_in(tree: Any, loc: tuple[str | int, ...]) -> tuple[src.Path, src.Path]
     return tuple(path), tuple(beside)
 
 
-def _references(source: src.Source) -> Iterator[Problem]:
-    """Names of channels and teams that lead nowhere.
-
-    Works on the raw tree, so that other problems do not hide these.
-    """
-    notify, people = _branch(source.tree, "notify"), _branch(source.tree, "people")
-    channels = {CONSOLE, *_branch(notify, "channels")}
-    named: list[src.Path] = [("notify", "catch_all")]
-    named += [("notify", "routes", index, "channels") for index in range(len(_list(notify, "routes")))]
-    rules = _list(_branch(source.tree, "escalate"), "rules")
-    named += [("escalate", "rules", index, "notification_channels") for index in range(len(rules))]
-    for path in named:
-        for where, word in _words(source.tree, path):
-            if word not in channels:
-                hint = suggestion(word, channels)
-                yield Problem(source.place(where), f"no channel {word!r} in notify.channels{hint}")
-    catch_all = people.get("catch_all")
-    teams = _branch(people, "teams")
-    if isinstance(catch_all, str) and catch_all != "everyone" and catch_all not in teams:
-        hint = suggestion(catch_all, teams)
-        yield Problem(source.place(("people", "catch_all")), f"no team {catch_all!r} in people.teams{hint}")
-
-
 def _access(source: src.Source) -> Iterator[Problem]:
     """An API that others can reach needs a token."""
     http = _branch(source.tree, "http")
@@ -208,23 +185,3 @@ def _access(source: src.Source) -> Iterator[Problem]:
 def _branch(tree: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = tree.get(name)
     return value if isinstance(value, dict) else {}
-
-
-def _list(tree: Mapping[str, Any], name: str) -> list[Any]:
-    value = tree.get(name)
-    return value if isinstance(value, list) else []
-
-
-def _words(tree: Any, path: src.Path) -> Iterator[tuple[src.Path, str]]:
-    """The words of the one-or-more list at `path`, each with its own path."""
-    for step in path:
-        if isinstance(tree, dict):
-            tree = tree.get(step)
-        elif isinstance(tree, list) and isinstance(step, int):
-            tree = tree[step]
-        else:
-            return
-    if isinstance(tree, str):
-        yield path, tree
-    elif isinstance(tree, list):
-        yield from (((*path, index), word) for index, word in enumerate(tree) if isinstance(word, str))

@@ -1,11 +1,14 @@
 """What all branches of the tree have in common, and how a path through the tree finds its branch."""
 
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
+import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from tocsin.settings.source import Path
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Part(BaseModel):
@@ -17,6 +20,11 @@ class Part(BaseModel):
     def words(cls) -> list[str]:
         """The field names as they are written in the file."""
         return [field.alias or name for name, field in cls.model_fields.items()]
+
+
+def struct_of(kind: type[T], part: Part) -> T:
+    """The domain struct with the same field names as `part`."""
+    return kind(**{name: getattr(part, name) for name in type(part).model_fields})
 
 
 def part_at(kind: Any, path: Path) -> type[Part] | None:

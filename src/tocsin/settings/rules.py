@@ -4,21 +4,20 @@ A list or table that is given replaces the default one whole; single fields keep
 """
 
 from datetime import timedelta
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
-import msgspec
 from pydantic import BeforeValidator, Field, model_validator
 
 from tocsin.domain import rules as domain
 from tocsin.domain.events import BY_TYPE
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.severity import Severity
+from tocsin.settings.directory import AssignmentPart
 from tocsin.settings.kafka import TopicName
 from tocsin.settings.part import Part
+from tocsin.settings.part import struct_of as struct_of
 from tocsin.settings.problem import suggestion
 from tocsin.settings.values import Duration, Name, OneOrMore, PositiveDuration
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 DEFAULT: Final = domain.Rules()
 
@@ -45,11 +44,6 @@ def _fields_only(value: Any) -> Any:
             "expressions come in a later version; write fields, such as {severity: [critical], status: [open]}"
         )
     return value
-
-
-def struct_of(kind: type[T], part: Part) -> T:
-    """The domain struct with the same field names as `part`."""
-    return kind(**{name: getattr(part, name) for name in type(part).model_fields})
 
 
 class ConditionPart(Part):
@@ -130,16 +124,6 @@ class CorrelationRulePart(Part):
         return struct_of(domain.CorrelationRule, self)
 
 
-class AssignmentPart(Part):
-    by_category: dict[str, Name] = Field(default=DEFAULT.assignment.by_category, description="Team of a category.")
-    by_severity: dict[Severity, Name] = Field(
-        default=DEFAULT.assignment.by_severity, description="Team of a severity, for categories without one."
-    )
-
-    def struct(self) -> domain.Assignment:
-        return struct_of(domain.Assignment, self)
-
-
 class CorrelatePart(Part):
     rules: tuple[CorrelationRulePart, ...] = Field(
         default=(),
@@ -185,8 +169,9 @@ class EscalatePart(Part):
 
 
 class SlaPart(Part):
-    acknowledge: PositiveDuration = Field(description="Promised time to the acknowledgement.")
-    resolve: PositiveDuration = Field(description="Promised time to the resolve.")
+    acknowledge: PositiveDuration | None = Field(default=None, description="Promised time to the acknowledgement.")
+    resolve: PositiveDuration | None = Field(default=None, description="Promised time to the resolve.")
+    update: PositiveDuration | None = Field(default=None, description="Promised time between two updates.")
 
     def struct(self) -> domain.SlaTarget:
         return struct_of(domain.SlaTarget, self)
@@ -200,23 +185,6 @@ class RoutePart(Part):
 
     def struct(self) -> domain.Route:
         return domain.Route(when=self.when.struct(), channels=self.channels)
-
-
-class TeamPart(Part):
-    contacts: dict[Name, OneOrMore[str]] = Field(
-        default={}, description="Addresses by kind: {email: [ops@example.org]}."
-    )
-
-    def struct(self) -> domain.Team:
-        return struct_of(domain.Team, self)
-
-
-class PeoplePart(Part):
-    teams: dict[Name, TeamPart] = Field(default={}, description="Teams by name.")
-    catch_all: Name = Field(default="everyone", description="The team that is paged when a target names nobody.")
-
-    def struct(self) -> domain.People:
-        return domain.People(catch_all=self.catch_all)
 
 
 Event = Annotated[str, BeforeValidator(_event)]

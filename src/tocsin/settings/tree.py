@@ -7,24 +7,26 @@ from typing import Annotated, Any, Final, Literal
 from platformdirs import user_state_path
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from tocsin.domain import grading
 from tocsin.domain import rules as domain
 from tocsin.domain.ids import PARTITIONS_MAX
 from tocsin.domain.severity import Severity
 from tocsin.settings import kafka
+from tocsin.settings.directory import PeoplePart, ServicePart
 from tocsin.settings.kafka import KAFKA, KafkaPart, RunPart
 from tocsin.settings.part import Part
 from tocsin.settings.playbook import PlaybookPart
+from tocsin.settings.references import CONSOLE, cycles
 from tocsin.settings.rules import (
     DEFAULT,
     CorrelatePart,
     EscalatePart,
     Event,
     IngestPart,
-    PeoplePart,
     RoutePart,
     Sla,
-    SlaPart,
 )
+from tocsin.settings.severity import SeverityPart
 from tocsin.settings.values import (
     Duration,
     Listen,
@@ -40,8 +42,6 @@ from tocsin.settings.values import (
     split_listen,
 )
 
-CONSOLE: Final = "console"
-"""The channel that is always there."""
 EMBEDDED: Final = "embedded://"
 
 
@@ -173,15 +173,11 @@ class Settings(Part):
     ingest: IngestPart = Field(default=IngestPart(), description="How alerts are read.")
     correlate: CorrelatePart = Field(default=CorrelatePart(), description="How alerts become incidents.")
     escalate: EscalatePart = Field(default=EscalatePart(), description="Who is paged when nobody acknowledges.")
-    sla: Sla = Field(
-        default={
-            severity: SlaPart(acknowledge=target.acknowledge, resolve=target.resolve)
-            for severity, target in DEFAULT.sla.items()
-        },
-        description="Promised times by severity.",
-    )
+    severity: SeverityPart = Field(default=SeverityPart(), description="How severities are shown and found.")
+    sla: Sla | None = Field(default=None, description="Promised times by severity; default: those of the scheme.")
     notify: NotifyPart = Field(default=NotifyPart(), description="Who is told what, and how.")
-    people: PeoplePart = Field(default=PeoplePart(), description="Teams and their addresses.")
+    people: PeoplePart = Field(default=PeoplePart(), description="People and teams, and their addresses.")
+    services: dict[Name, ServicePart] = Field(default={}, description="What alerts are about, and who owns it.")
     playbooks: dict[Name, PlaybookPart] = Field(
         default={}, description="Playbooks by name, besides the four that are always there."
     )
@@ -217,13 +213,22 @@ class Settings(Part):
             ingest=self.ingest.struct(),
             correlation=self.correlate.struct(),
             assignment=self.correlate.assignment.struct(),
+            severity=self.severity.struct(),
             escalation=self.escalate.struct(),
-            sla={severity: target.struct() for severity, target in self.sla.items()},
+            sla=self.promises(),
             notify=self.notify.struct(),
             people=self.people.struct(),
+            users={name: user.struct() for name, user in self.people.users.items()},
             teams={name: team.struct() for name, team in self.people.teams.items()},
+            services={name: service.struct() for name, service in self.services.items()},
             playbooks={name: playbook.struct() for name, playbook in self.playbooks.items()},
         )
+
+    def promises(self) -> dict[Severity, domain.SlaTarget]:
+        """What is promised: what the settings say, else what the scheme chosen does."""
+        if self.sla is None:
+            return grading.targets_of(self.severity.struct())
+        return {severity: target.struct() for severity, target in self.sla.items()}
 
     def channels(self) -> dict[str, dict[str, Any]]:
         """What each channel is built from, by name, secrets revealed; `console` is always among them.
@@ -240,24 +245,29 @@ class Settings(Part):
             del shown["kafka"], shown["run"], shown["ingest"]["topics"]
         shown["notify"]["channels"].setdefault(CONSOLE, {"type": CONSOLE})
         shown["escalate"]["rules"] = _shown(self.escalate.struct())
+        shown["sla"] = _shown(self.promises())
         return shown
 
     def warnings(self) -> list[str]:
         """What is allowed but is probably not meant."""
-        teams = set(self.people.teams) | {self.people.catch_all}
-        targets = [rule.escalate_to for rule in self.escalate.rules or ()]
-        unknown = sorted({target for target in targets if target not in teams})
-        found = [
-            f"escalate_to {target!r} is no team in people.teams: its pages go to {self.people.catch_all!r}"
-            for target in unknown
-        ]
-        if self.people.teams and self.escalate.rules is None:
-            missing = sorted({rule.escalate_to for rule in DEFAULT.escalation} - teams)
-            if missing:
-                found.append(
-                    f"the default escalation rules page {', '.join(missing)}, not named in people.teams: "
-                    f"their pages go to {self.people.catch_all!r}"
-                )
+        people = self.people
+        named = {*people.teams, *people.users, people.catch_all}
+        found: list[str] = []
+        if not (people.teams or people.users):
+            targets = {rule.escalate_to for rule in self.escalate.rules or ()} - named
+            found += [
+                f"escalate_to {one!r}: people names nobody, so its pages go to {people.catch_all!r}"
+                for one in sorted(targets)
+            ]
+        elif self.escalate.rules is None and (
+            missing := sorted({rule.escalate_to for rule in DEFAULT.escalation} - named)
+        ):
+            found.append(
+                f"the default escalation rules page {', '.join(missing)}, not named in people: "
+                f"their pages go to {people.catch_all!r}"
+            )
+        circles = cycles({name: service.depends_on for name, service in self.services.items()})
+        found += [f"services need one another in a circle: {' -> '.join((*circle, circle[0]))}" for circle in circles]
         return [*found, *kafka.warnings(self.servers, self.kafka.security)]
 
 

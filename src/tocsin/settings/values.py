@@ -7,8 +7,10 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
@@ -136,6 +138,29 @@ def _name(value: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+
+
+def zone(value: str) -> str:
+    """`value`, an IANA time zone that this installation knows.
+
+    Raises:
+        ValueError: it is none; the message names the nearest.
+    """
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        near = get_close_matches(value, available_timezones(), n=1)
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{value!r} is no time zone; write one such as Europe/London{hint}") from None
+    return value
+
+
+def _zone_or_none(value: str) -> str:
+    return zone(value) if value else value
+
+
+Zone = Annotated[str, AfterValidator(zone)]
+ZoneOrNone = Annotated[str, AfterValidator(_zone_or_none)]
 
 
 def split_listen(value: str) -> tuple[str, int]:
