@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from random import SystemRandom
 from secrets import token_hex
-from typing import Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -23,7 +23,7 @@ from tocsin.domain.rules import Rules
 from tocsin.notify.channel import Channel
 from tocsin.persist.sqlite import EventLog
 from tocsin.runtime.arrivals import Polled
-from tocsin.runtime.broker import Broken, Broker, Unavailable
+from tocsin.runtime.broker import Broken, Broker, Doubt, Unavailable
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.core_share import CoreShare
 from tocsin.runtime.effects import Lanes
@@ -34,7 +34,7 @@ from tocsin.runtime.lease import Forever
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.persist_share import PersistShare
 from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
-from tocsin.runtime.rules import SettingsFeed
+from tocsin.runtime.rules import SettingsFeed, Standing
 from tocsin.runtime.share import Alone, Membership, Share, Shared
 from tocsin.runtime.supervisor import Supervisor
 from tocsin.runtime.watch import Watch
@@ -57,6 +57,10 @@ INSPECT_EVERY: Final = 5.0
 """Seconds. Who has no partitions of a topic that is gone does not notice: a group simply has fewer."""
 RETENTION_EVERY: Final = 600.0
 """Seconds; retention is counted in days."""
+EXPIRY_EVERY: Final = 3600.0
+"""Seconds; what is over is kept for days."""
+CHANGE_SECONDS: Final = 10.0
+"""A change of the settings waits so long for the log; whoever asked is told that it may have been written."""
 FOREIGN_LOSSES_MAX: Final = 5
 """Publishing the settings meets another publisher at most this often before it is a bug."""
 
@@ -153,6 +157,34 @@ class Node:
         """The rules in force."""
         return self._feed.rules
 
+    @property
+    def feed(self) -> SettingsFeed:
+        """The settings documents as the log has them, to be read."""
+        return self._feed
+
+    async def change_settings(
+        self,
+        changes: Mapping[str, Any],
+        *,
+        actor: str,
+        reason: str = "",
+        expected: Mapping[str, int | None] | None = None,
+    ) -> dict[str, Standing]:
+        """Write settings documents by key (None = delete), all or none; durable and in force here when it returns.
+
+        Raises:
+            Unsound, Refused: not allowed; nothing was written.
+            NotReady: the node does not run.
+            Doubt: the log did not answer in time; it may have been written or not.
+        """
+        if not self._running or self._stopping or self._supervisor.failure is not None:
+            raise NotReady("; ".join(self.health().problems))
+        try:
+            async with asyncio.timeout(CHANGE_SECONDS):
+                return await self._feed.change_all(changes, actor=actor, reason=reason, expected=expected)
+        except (TimeoutError, Lost) as error:
+            raise Doubt(f"the settings were not written within {CHANGE_SECONDS:.0f} s") from error
+
     def health(self) -> Health:
         """Whether alerts are taken and worked, and what is wrong."""
         problems = self._world.problems.lines()
@@ -218,6 +250,7 @@ class Node:
         self._supervisor.start("settings gauges", self._gauges())
         self._supervisor.start("settings retention", self._retention())
         self._supervisor.start("settings topics", self._inspect())
+        self._supervisor.start("settings expiry", self._expire())
         self._running = True
         if self._persist in self._shares and self._persist is not None:
             with suppress(TimeoutError):
@@ -297,6 +330,12 @@ class Node:
                     pass
             except Unavailable as error:
                 log.info("retention is put off: %s", error)
+
+    async def _expire(self) -> None:
+        """Settings documents that are long over leave the rules; the log keeps them."""
+        while not await self._world.clock.wait(self._stop, EXPIRY_EVERY):
+            with suppress(Lost):
+                await self._feed.drop_expired()
 
     async def _outcast(self) -> None:
         await self._world.until(self._expelled(), self._stop)

@@ -5,7 +5,7 @@ of `Rules`, `KINDS` the kinds of which there can be many (`<kind>/<name>`, one d
 (ISO 8601 in JSON).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from tocsin.domain.rules.condition import LabelMatch, Matcher
 from tocsin.domain.rules.correlation import CorrelationRule, Flapping, IngestRules, Threshold
 from tocsin.domain.rules.directory import Assignment, People, Service, Team, User
-from tocsin.domain.rules.escalation import DEFAULT_ESCALATION, EscalationRule, Level, Policy, Target
+from tocsin.domain.rules.escalation import DEFAULT_ESCALATION, EscalateRules, EscalationRule, Level, Policy, Target
 from tocsin.domain.rules.notification import NotifyRules, Route
 from tocsin.domain.rules.playbook import Playbook, PlaybookStep
 from tocsin.domain.rules.schedule import Calendar, Layer, Override, Restriction, Schedule
@@ -28,6 +28,7 @@ __all__ = [
     "Assignment",
     "Calendar",
     "CorrelationRule",
+    "EscalateRules",
     "EscalationRule",
     "Flapping",
     "IngestRules",
@@ -73,6 +74,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     severity: SeverityRules = SeverityRules()
     escalation: tuple[EscalationRule, ...] = DEFAULT_ESCALATION
     """The policy of what names no other."""
+    escalate: EscalateRules = EscalateRules()
     sla: dict[Severity, SlaTarget] = msgspec.field(default_factory=lambda: dict(DEFAULT_SLA))
     sla_rules: tuple[SlaRule, ...] = ()
     """Targets of a service or team, before those of the severity; the first that matches counts."""
@@ -103,6 +105,7 @@ DOCUMENTS: Final[dict[str, tuple[str, Any]]] = {
     "correlate/assignment": ("assignment", Assignment),
     "severity/settings": ("severity", SeverityRules),
     "escalate/rules": ("escalation", tuple[EscalationRule, ...]),
+    "escalate/settings": ("escalate", EscalateRules),
     "sla/targets": ("sla", dict[Severity, SlaTarget]),
     "sla/rules": ("sla_rules", tuple[SlaRule, ...]),
     "inhibit/rules": ("inhibitions", tuple[Inhibition, ...]),
@@ -148,8 +151,8 @@ def rules_with(rules: Rules, key: str, document: Any, version: int) -> Rules:
         value = default() if document is None else msgspec.convert(document, shape, str_keys=True)
     elif kind in KINDS and name:
         field, shape = KINDS[kind]
-        known: Mapping[str, Any] = getattr(rules, field)
-        value = {one: known[one] for one in known if one != name}
+        value = dict(getattr(rules, field))
+        value.pop(name, None)
         if document is not None:
             value[name] = msgspec.convert(document, shape, str_keys=True)
     else:

@@ -117,6 +117,7 @@ def deliveries() -> tuple[ev.DeliveryEvent, ...]:
 PUBLISHED: Final = ev.SettingsPublished(
     recorded_at=at(-3600),
     reason="file_changed",
+    previous=4,
     key="people/directory",
     document={
         "teams": {"senior_engineers": {"contacts": {"email": ["senior-engineers@example.org"]}}},

@@ -1,0 +1,318 @@
+"""Whether a settings document may be written: its key, its shape, its limits, and what it refers to.
+
+In: a key, a JSON-ready document, the rules that it would change. Out: the value, or words on what is wrong with it.
+Invariant: a document that passes can be read by every process of this version, and nothing that it or anybody else
+refers to is missing because of it; what was missing before stays allowed, so that an old mistake blocks nobody.
+It writes nothing, and knows nothing of who may write.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from tocsin.domain.errors import TocsinError
+from tocsin.domain.rules import (
+    DOCUMENTS,
+    KINDS,
+    Calendar,
+    LabelMatch,
+    Layer,
+    Maintenance,
+    Override,
+    Policy,
+    Restriction,
+    Rules,
+    Schedule,
+    Silence,
+    User,
+    rules_with,
+)
+
+DOCUMENT_BYTES_MAX: Final = 248 * 1024
+"""Of one document as JSON: with who, when and why it fits an event (256 KB)."""
+NAME_MAX: Final = 128
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
+"""Of what is written by hand: a path of URLs, no colon (`user:ana` is a target) and no slash (it ends the kind)."""
+COUNT_MAX: Final = {
+    "user": 10_000,
+    "team": 2_000,
+    "service": 10_000,
+    "policy": 1_000,
+    "calendar": 500,
+    "schedule": 1_000,
+    "override": 5_000,
+    "silence": 2_000,
+    "maintenance": 500,
+    "playbook": 500,
+}
+"""Documents of a kind: all rules are in the memory of every process, and silences are asked for every alert."""
+REGEX_MAX: Final = 512
+"""Letters of a pattern that labels are matched with."""
+MATCHERS_MAX: Final = 64
+
+
+class Unsound(TocsinError):
+    """The document cannot be written. `word`: `unknown_key`, `bad_name`, `too_large`, `too_many`, `invalid`,
+    `dangling`; `problems` has a line for each thing that is wrong."""
+
+    def __init__(self, word: str, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.word = word
+        self.problems = list(problems)
+
+
+class Reference(NamedTuple):
+    """`key` names `name`, which has to be one of `kinds`."""
+
+    key: str
+    kinds: tuple[str, ...]
+    name: str
+
+
+def check_key(key: str) -> None:
+    """
+    Raises:
+        Unsound: there can be no such document.
+    """
+    kind, _, name = key.partition("/")
+    if key in DOCUMENTS:
+        return
+    if kind not in KINDS:
+        raise Unsound("unknown_key", f"there are no settings {key!r}{_near(key, kind)}")
+    if not NAME.fullmatch(name):
+        raise Unsound(
+            "bad_name",
+            f"{name!r} cannot be a name: letters, digits and . _ @ + - (not first), at most {NAME_MAX}",
+        )
+
+
+def _near(key: str, kind: str) -> str:
+    near = get_close_matches(key, DOCUMENTS, n=1) or [f"{one}/…" for one in get_close_matches(kind, KINDS, n=1)]
+    return f", did you mean {near[0]!r}?" if near else f"; there are {', '.join([*DOCUMENTS, *KINDS])}"
+
+
+def rules_after(rules: Rules, key: str, document: Any) -> Rules:
+    """`rules` with `document` at `key` (None = deleted), with the version that they had.
+
+    Raises:
+        Unsound: it must not be written.
+    """
+    check_key(key)
+    if document is not None and (size := len(json.dumps(document).encode())) > DOCUMENT_BYTES_MAX:
+        raise Unsound("too_large", f"{key} has {size} bytes; at most {DOCUMENT_BYTES_MAX} are allowed")
+    try:
+        after = rules_with(rules, key, document, rules.version)
+    except msgspec.ValidationError as error:
+        raise Unsound("invalid", f"{key}: {_explained(str(error), key)}") from error
+    kind, _, name = key.partition("/")
+    if key in DOCUMENTS:
+        wrong = _wrong_document(rules, after, key)
+    else:
+        field = KINDS[kind][0]
+        if len(getattr(after, field)) > max(COUNT_MAX[kind], len(getattr(rules, field))):
+            raise Unsound("too_many", f"there are {COUNT_MAX[kind]} documents of the kind {kind} already, the most")
+        wrong = [] if document is None else [*_wrong(getattr(after, field)[name])]
+    if wrong:
+        raise Unsound("invalid", *(f"{key}: {one}" for one in wrong))
+    if lost := sorted(set(dangling(after)) - set(dangling(rules))):
+        raise Unsound("dangling", *(_missing(one, after, key) for one in lost))
+    return after
+
+
+def dangling(rules: Rules) -> Iterator[Reference]:
+    """What documents of the kinds refer to and is not there."""
+    known = {kind: getattr(rules, field) for kind, (field, _) in KINDS.items()}
+    for reference in references(rules):
+        if reference.name and not any(reference.name in known[kind] for kind in reference.kinds):
+            yield reference
+
+
+def references(rules: Rules) -> Iterator[Reference]:
+    """Everything that documents of the kinds refer to by name. Teams that single settings name may be missing: the
+    catch-all team stands in for them."""
+    yield from _of_people(rules)
+    for name, policy in rules.policies.items():
+        yield from _of_policy(f"policy/{name}", policy)
+    for name, schedule in rules.schedules.items():
+        yield Reference(f"schedule/{name}", ("schedule",), schedule.backup)
+        for layer in schedule.layers:
+            yield from (Reference(f"schedule/{name}", ("user",), user) for user in layer.users)
+    for name, override in rules.overrides.items():
+        yield Reference(f"override/{name}", ("schedule",), override.schedule)
+        yield Reference(f"override/{name}", ("user",), override.user)
+    for name, window in rules.maintenance.items():
+        yield Reference(f"maintenance/{name}", ("calendar",), window.calendar)
+    for rule in rules.sla_rules:
+        yield Reference("sla/rules", ("calendar",), rule.calendar)
+
+
+def _of_people(rules: Rules) -> Iterator[Reference]:
+    for name, user in rules.users.items():
+        yield Reference(f"user/{name}", ("calendar",), user.working_hours)
+    for name, team in rules.teams.items():
+        key = f"team/{name}"
+        yield Reference(key, ("schedule",), team.schedule)
+        yield from (Reference(key, ("user",), user) for user in (*team.members, team.lead, team.manager))
+    for name, service in rules.services.items():
+        key = f"service/{name}"
+        yield Reference(key, ("team",), service.team)
+        yield Reference(key, ("policy",), service.policy)
+        yield Reference(key, ("calendar",), service.calendar)
+        yield from (Reference(key, ("service",), other) for other in service.depends_on)
+
+
+def _of_policy(key: str, policy: Policy) -> Iterator[Reference]:
+    yield Reference(key, ("team",), policy.fallback)
+    for level in policy.levels:
+        for target in level.targets:
+            if target.kind in ("user", "team", "schedule"):
+                yield Reference(key, (target.kind,), target.name)
+
+
+def _missing(reference: Reference, rules: Rules, key: str) -> str:
+    kind = " or ".join(reference.kinds)
+    if reference.key != key:
+        return f"{reference.key} refers to {kind} {reference.name!r}"
+    known = [name for one in reference.kinds for name in getattr(rules, KINDS[one][0])]
+    near = get_close_matches(reference.name, known, n=1)
+    hint = f", did you mean {near[0]!r}?" if near else ""
+    return f"{key} names the {kind} {reference.name!r}, which is not there{hint}"
+
+
+# ---- what a type cannot say ------------------------------------------------------------------------------------------
+
+
+def _wrong_document(rules: Rules, after: Rules, key: str) -> list[str]:
+    if key == "ingest/settings" and after.ingest.partition_by != rules.ingest.partition_by:
+        return ["partition_by is fixed for the life of the topics"]
+    if key == "correlate/rules" and not after.correlation:
+        return ["at least one rule is needed"]
+    if key == "inhibit/rules":
+        every = [match for rule in after.inhibitions for match in (*rule.source, *rule.target)]
+        return [*_wrong_matchers(every)]
+    return []
+
+
+def _wrong(value: Any) -> Iterator[str]:
+    if isinstance(value, Silence):
+        yield from _wrong_silence(value)
+    elif isinstance(value, Maintenance):
+        yield from _wrong_matchers(value.matchers)
+        yield from _wrong_zone(value.time_zone)
+        yield from _wrong_hours(value.windows)
+        if value.starts_at and value.ends_at and value.ends_at <= value.starts_at:
+            yield "ends_at is not after starts_at"
+    elif isinstance(value, Schedule):
+        yield from _wrong_zone(value.time_zone)
+        for layer in value.layers:
+            yield from _wrong_layer(layer)
+    elif isinstance(value, Override):
+        if value.end <= value.start:
+            yield "end is not after start"
+    elif isinstance(value, User):
+        yield from _wrong_zone(value.time_zone or "UTC")
+        yield from ("an absence ends before it starts" for absence in value.away if absence.end <= absence.start)
+    elif isinstance(value, Policy):
+        if not value.levels:
+            yield "at least one level is needed"
+    elif isinstance(value, Calendar):
+        yield from _wrong_zone(value.time_zone)
+        yield from _wrong_hours(value.hours)
+
+
+def _wrong_silence(silence: Silence) -> Iterator[str]:
+    if not silence.matchers:
+        yield "at least one matcher is needed"
+    if silence.ends_at <= silence.starts_at:
+        yield "ends_at is not after starts_at"
+    bad = list(_wrong_matchers(silence.matchers))
+    yield from bad
+    if silence.matchers and not bad and all(_matches_empty(one) for one in silence.matchers):
+        yield "at least one matcher must not match the empty text: it would silence everything"
+
+
+def _wrong_matchers(matchers: Any) -> Iterator[str]:
+    if len(matchers) > MATCHERS_MAX:
+        yield f"{len(matchers)} matchers; at most {MATCHERS_MAX} are allowed"
+    for match in matchers:
+        if not match.name:
+            yield "a matcher needs the name of a label"
+        elif match.is_regex and len(match.value) > REGEX_MAX:
+            yield f"the pattern for {match.name} has {len(match.value)} letters; at most {REGEX_MAX} are allowed"
+        elif match.is_regex:
+            try:
+                re.compile(match.value)
+            except (re.error, RecursionError, OverflowError) as error:
+                yield f"{match.value!r} is no pattern: {error}"
+
+
+def _matches_empty(match: LabelMatch) -> bool:
+    is_match = re.fullmatch(match.value, "") is not None if match.is_regex else match.value == ""
+    return is_match == match.is_equal
+
+
+def _wrong_zone(name: str) -> Iterator[str]:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):  # a name that is none, a directory, nothing of that name
+        yield f"{name!r} is no time zone, such as Europe/London"
+
+
+_TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
+
+
+def _wrong_hours(hours: tuple[Restriction, ...]) -> Iterator[str]:
+    for one in hours:
+        for text in (one.start, one.end):
+            if not _TIME.fullmatch(text):
+                yield f"{text!r} is no time of day, such as 09:00"
+        if not all(0 <= day <= 6 for day in one.days):
+            yield f"days {list(one.days)}: 0 is Monday, 6 is Sunday"
+
+
+def _wrong_layer(layer: Layer) -> Iterator[str]:
+    yield from _wrong_hours(layer.restrictions)
+    if not layer.users:
+        yield "a layer needs users"
+    if layer.length < 1 or layer.unit not in ("hour", "day", "week"):
+        yield f"{layer.length} {layer.unit!r} is no length of a turn: 1 or more of hour, day, week"
+    for text in (layer.starts_at, layer.until):
+        try:
+            if text and datetime.fromisoformat(text).tzinfo is not None:
+                yield f"{text!r} is wall clock: without a zone"
+        except ValueError:
+            yield f"{text!r} is no wall clock, such as 2026-01-05T09:00"
+
+
+_UNKNOWN: Final = re.compile(r"unknown field `([^`]*)`")
+
+
+def _explained(message: str, key: str) -> str:
+    """The message of a conversion, with the nearest field where one is unknown."""
+    found = _UNKNOWN.search(message)
+    if found is None:
+        return message
+    shape = DOCUMENTS[key][1] if key in DOCUMENTS else KINDS[key.partition("/")[0]][1]
+    fields = sorted(_fields(msgspec.inspect.type_info(shape)))
+    near = get_close_matches(found[1], fields, n=1)
+    return f"{message}, did you mean {near[0]!r}?" if near else message
+
+
+def _fields(kind: Any) -> set[str]:
+    """Names of the fields of `kind` and of everything in it."""
+    found: set[str] = set()
+    if isinstance(kind, msgspec.inspect.StructType):
+        for field in kind.fields:
+            found |= {field.encode_name} | _fields(field.type)
+    for name in ("item_type", "value_type", "key_type"):
+        inner = getattr(kind, name, None)
+        found |= _fields(inner) if inner is not None else set()
+    for inner in getattr(kind, "types", ()):
+        found |= _fields(inner)
+    return found
