@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from tocsin.domain.lifecycle import Status
+from tocsin.domain.pattern import PatternError, whole_test
 from tocsin.domain.severity import Severity
 
 
@@ -32,9 +33,28 @@ class Matcher(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
 
 
 class LabelMatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One label and what it must be. A missing label is the empty text. A pattern matches whole values."""
+    """One label and what it must be, as Alertmanager means it: a missing label is the empty text, a pattern (RE2)
+    matches whole values.
+
+    Raises:
+        ValueError: the name is empty, or the value is no pattern (`msgspec.ValidationError` when it is decoded).
+    """
 
     name: str
     value: str
     is_regex: bool = False
     is_equal: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("a matcher needs the name of a label")
+        if self.is_regex:
+            try:
+                whole_test(self.value)
+            except PatternError as error:
+                raise ValueError(f"the pattern for {self.name!r}: {error}") from None
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether it holds for `labels`."""
+        value = labels.get(self.name, "")
+        return (whole_test(self.value)(value) if self.is_regex else value == self.value) is self.is_equal

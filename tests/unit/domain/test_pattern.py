@@ -1,0 +1,99 @@
+"""Patterns: what they match, what is refused, and that none is slow."""
+
+import pytest
+
+from tocsin.domain.pattern import PROGRAM_MAX, TEXT_MAX, PatternError, part_test, whole_test
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "other"),
+    [
+        ("db-.*", ("db-", "db-1"), ("db", "xdb-1", "db-\n")),
+        (".*-prod", ("-prod", "a-prod"), ("a-prod1", "\n-prod")),
+        (".*disk.*", ("disk", "a disk b"), ("dis", "disk\n")),
+        (".+", ("a",), ("", "\n")),
+        (".*", ("", "a"), ("\n",)),
+        ("a|b", ("a", "b"), ("ab", "")),
+        ("", ("",), ("a",)),
+        ("[a-z]+-[0-9]{1,3}", ("web-12",), ("web-", "web-1234", "-1")),
+        ("a{2,}b?", ("aa", "aaab"), ("a", "aab b")),
+        ("x{0}", ("",), ("x",)),
+        ("x{,2}", ("x{,2}",), ("", "xx")),
+        ("(?:a|ab)(?:c|bcd)d*", ("abcd", "ac", "abcdd"), ("ab",)),
+        ("(?P<n>a)(?<m>b)", ("ab",), ("a",)),
+        ("(?i)disk FULL", ("Disk Full",), ("Disk Ful",)),
+        ("(?i:a)b", ("Ab", "ab"), ("aB",)),
+        ("(?s).*", ("a\nb",), ()),
+        ("^a$", ("a",), ("a\n", "")),
+        (r"\d\D\w\W\s\S", ("1aa- x",), ("aaa- x",)),
+        (r"[\d.]+", ("10.2",), ("10,2",)),
+        (r"[^[:alpha:]-]", ("1",), ("a", "-")),
+        (r"[[:^digit:]]", ("a",), ("1",)),
+        ("[]a^-]+", ("]a^-",), ("b",)),
+        (r"a\.b\x41\x{1F600}", ("a.bA\U0001f600",), ("axbA\U0001f600",)),
+        (r".*\berror\b.*", ("an error!", "error"), ("terror", "errors")),
+        (r"a\Bb", ("ab",), ("a",)),
+    ],
+)
+def test_a_pattern_matches_whole_texts(pattern: str, matching: tuple[str, ...], other: tuple[str, ...]) -> None:
+    test = whole_test(pattern)
+    assert [text for text in matching if not test(text)] == []
+    assert [text for text in other if test(text)] == []
+
+
+def test_a_pattern_is_found_in_a_text() -> None:
+    assert part_test("disk|cpu")("the cpu is hot")
+    assert not part_test("^cpu")("the cpu")
+    assert part_test("hot$")("the cpu is hot")
+    assert part_test("c.u [a-z]+ h")("the cpu is hot")
+    assert not part_test("c.u [a-z]+ x")("the cpu is hot")
+    assert part_test("")("")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "at"),
+    [
+        ("(", 0),
+        ("a)", 1),
+        ("a**", 2),
+        ("a{2}{3}", 6),
+        ("*a", 0),
+        ("a|+", 2),
+        ("{3}", 0),
+        ("[z-a]", 1),
+        ("[a", 0),
+        ("[[:foo:]]", 1),
+        ("(?=a)", 0),
+        ("(?<!a)", 0),
+        ("(?P<a", 0),
+        (r"\1", 0),
+        (r"\q", 0),
+        ("\\", 0),
+        (r"\x{zz}", 0),
+        (r"\x{110000}", 0),
+        ("a{3,1}", 1),
+        (f"a{{{PROGRAM_MAX + 1}}}", 1),
+        ("(a{100}){100}", 0),
+        ("(" * 51, 50),
+        ("a" * 1001, 1000),
+    ],
+)
+def test_what_is_no_pattern_is_refused_with_its_place(pattern: str, at: int) -> None:
+    with pytest.raises(PatternError) as caught:
+        whole_test(pattern)
+    assert caught.value.at == at
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+b", "(a*)*(a*)*b", "(a|a)*b", "(.*)*x", "a*a*a*a*a*a*b", "(a?){99}b{1,99}"])
+def test_no_pattern_is_slow(pattern: str) -> None:
+    """Each of these costs a backtracking engine more steps than anybody can wait for: the test would not end."""
+    assert not whole_test(pattern)("a" * TEXT_MAX)
+    assert not part_test(pattern + "c")("a" * TEXT_MAX)
+
+
+def test_what_lies_beyond_the_limit_of_a_text_is_not_read() -> None:
+    text = "a" * TEXT_MAX + "b"
+    for pattern in ("a*", "a.*", ".*a", "[ab]*a"):
+        assert whole_test(pattern)(text)
+    for pattern in ("b", "[b]"):
+        assert not part_test(pattern)(text)
