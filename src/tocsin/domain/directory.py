@@ -6,14 +6,16 @@ catch-all team, which is reached whatever its people do); nobody twice; the same
 It sends nothing and knows no channel: a channel takes its own kind of contact, else its default address.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
-from tocsin.domain.rules import Rules, Target, Team, User
+from tocsin.domain.rules import Calendar, Rules, Target, Team, User
+from tocsin.domain.schedule import calendar as calendars
+from tocsin.domain.schedule import on_call_at
 
 KINDS: Final = ("user", "team", "schedule", "channel", "management", "vendor")
 """What a target can be. `management` and `vendor` are those of the incident's team and service."""
@@ -117,7 +119,32 @@ def unreachable(name: str, rules: Rules, at: Instant, *, on_duty: bool = False) 
 
 def in_hours(user: User, rules: Rules, at: Instant) -> bool:
     """Whether `at` lies in the working hours of a user; always for who has none."""
-    return True
+    hours = _hours(user, rules)
+    return hours is None or calendars.open_at(hours, at)
+
+
+def next_in_hours(target: str | Target, rules: Rules, at: Instant) -> Instant | None:
+    """The first instant from `at` on that lies in the working hours of somebody whom `target` may stand for.
+
+    `at` itself where nobody has working hours; None when nobody's hours ever come.
+    """
+    soonest: Instant | None = None
+    for name in standing_for(target, rules) or ("",):
+        hours = _hours(rules.users.get(name, User()), rules)
+        if hours is None or calendars.open_at(hours, at):
+            return at
+        opens = calendars.next_change(hours, at)
+        if opens is not None and (soonest is None or opens < soonest):
+            soonest = opens
+    return soonest
+
+
+def _hours(user: User, rules: Rules) -> Calendar | None:
+    """The working hours of a user, by their own clock where they name a zone."""
+    hours = rules.calendars.get(user.working_hours) if user.working_hours else None
+    if hours is None or not user.time_zone:
+        return hours
+    return msgspec.structs.replace(hours, time_zone=user.time_zone)
 
 
 class _Search:
@@ -174,6 +201,13 @@ class _Search:
         if name not in self.rules.schedules:
             self.pass_over(f"schedule:{name}", "not in the settings")
             return ()
+        duty = on_call_at(name, self.rules, self.at)
+        for one in duty.skipped:
+            against = unreachable(one.user, self.rules, self.at, on_duty=True)
+            self.pass_over(f"user:{one.user}", against or one.reason)
+        source = f" ({duty.by} {duty.source})".rstrip() if duty.by else ""
+        if found := self.users(duty.users, f"on duty: {name}{source}", on_duty=True):
+            return found
         self.pass_over(f"schedule:{name}", "nobody on duty")
         return ()
 
@@ -206,11 +240,11 @@ def _team_behind(target: Target, rules: Rules, header: IncidentHeader) -> str:
         return target.name
     if target.kind == "schedule":
         return next((name for name, team in rules.teams.items() if team.schedule == target.name), "")
-    return header.team if target.kind == "management" else ""
+    return target.name or header.team if target.kind == "management" else ""
 
 
-def standing_for(target: str | Target, rules: Rules) -> Iterator[str]:
-    """Every user that a target may ever stand for, whoever is on duty, each once."""
+def standing_for(target: str | Target, rules: Rules) -> tuple[str, ...]:
+    """Every user that a target may ever stand for, whoever is on duty, each once; none for channels and vendors."""
     asked = target_of(target, rules) if isinstance(target, str) else target
     names: list[str] = []
     if asked.kind == "user":
@@ -221,4 +255,4 @@ def standing_for(target: str | Target, rules: Rules) -> Iterator[str]:
         names += standing_for(Target(kind="schedule", name=team.schedule), rules) if team.schedule else ()
     elif asked.kind == "schedule" and asked.name in rules.schedules:
         names = [user for layer in rules.schedules[asked.name].layers for user in layer.users]
-    yield from dict.fromkeys(name for name in names if name)
+    return tuple(dict.fromkeys(name for name in names if name))

@@ -5,13 +5,13 @@ A name is written once, as the key, and named elsewhere; `settings.references` s
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tocsin.domain import rules as domain
 from tocsin.domain.rules.directory import Absence
 from tocsin.domain.severity import Severity
+from tocsin.domain.wall import instant_of, zone
 from tocsin.settings.part import Part, struct_of
 from tocsin.settings.values import Name, OneOrMore, ZoneOrNone, http_url
 
@@ -57,8 +57,7 @@ class AbsencePart(Part):
 
 
 def _instant(moment: datetime, time_zone: str) -> datetime:
-    there = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(time_zone))
-    return there.astimezone(UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else instant_of(moment, zone(time_zone))
 
 
 class UserPart(Part):

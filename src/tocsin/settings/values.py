@@ -10,10 +10,11 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
+
+from tocsin.domain.wall import zones
 
 DURATION_MAX: Final = timedelta(days=3660)
 """Ten years: beyond it a duration is a slip of the pen, and adding it to an instant may overflow."""
@@ -146,12 +147,10 @@ def zone(value: str) -> str:
     Raises:
         ValueError: it is none; the message names the nearest.
     """
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        near = get_close_matches(value, available_timezones(), n=1)
+    if value not in zones():
+        near = get_close_matches(value, zones(), n=1)
         hint = f", did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{value!r} is no time zone; write one such as Europe/London{hint}") from None
+        raise ValueError(f"{value!r} is no time zone; write one such as Europe/London{hint}")
     return value
 
 
