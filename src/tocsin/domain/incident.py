@@ -15,7 +15,9 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from tocsin.domain import events as ev
+from tocsin.domain import said
 from tocsin.domain.alert import AlertFacts, Episode
+from tocsin.domain.details import Answer, Details
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import EPOCH, Instant
 from tocsin.domain.lifecycle import Status
@@ -95,6 +97,8 @@ class Incident(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     resolve_due_at: Instant | None = None
     close_due_at: Instant | None = None
     retire_due_at: Instant | None = None
+    details: Details | None = None
+    """What people said of it; None until the first of it."""
 
     @property
     def id(self) -> str:
@@ -107,6 +111,14 @@ class Incident(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     @property
     def gap(self) -> timedelta:
         return timedelta(seconds=self.gap_seconds)
+
+    @property
+    def snooze_due_at(self) -> Instant | None:
+        return self.details.snoozed_until if self.details is not None else None
+
+    @property
+    def watch_due_at(self) -> Instant | None:
+        return self.details.watched_until if self.details is not None else None
 
 
 class Book(Protocol):
@@ -285,10 +297,6 @@ def _move(book: Book, member: Member, source: Incident | None, target: Incident)
     book.move(member, target.id)
 
 
-def _nothing_more(book: Book, incident: Incident, event: ev.IncidentEvent) -> None:
-    """The header says it all."""
-
-
 def _linked(book: Book, incident: Incident, event: ev.Linked) -> None:
     if event.linked_to not in incident.linked:
         incident.linked = (*incident.linked, event.linked_to)
@@ -303,15 +311,16 @@ def _acknowledged(book: Book, incident: Incident, event: ev.Acknowledged | ev.In
     _announced(book, incident, event)
     incident.pinned = True
     incident.acknowledgement_expires_at = event.expires_due_at
+    if isinstance(event, ev.Acknowledged) and event.target:
+        details = said.detailed(incident)
+        others = tuple(one for one in details.answers if one.target != event.target)
+        details.answers = (*others, Answer(target=event.target, by=event.actor, at=event.recorded_at))
 
 
 def _acknowledgement_expired(book: Book, incident: Incident, event: ev.AcknowledgementExpired) -> None:
     incident.acknowledgement_expires_at = None
-
-
-def _touched(book: Book, incident: Incident, event: ev.IncidentEvent) -> None:
-    if event.actor != ev.SYSTEM:
-        incident.pinned = True
+    if incident.details is not None:
+        incident.details.answers = ()
 
 
 def _mitigated(book: Book, incident: Incident, event: ev.Mitigated) -> None:
@@ -331,18 +340,27 @@ def _resolved(book: Book, incident: Incident, event: ev.Resolved) -> None:
 
 def _reopened(book: Book, incident: Incident, event: ev.Reopened) -> None:
     _announced(book, incident, event)
-    _touched(book, incident, event)
-    incident.resolved_at = incident.closed_at = incident.settled_at = None
+    said.touched(book, incident, event)
+    incident.resolved_at = incident.closed_at = incident.settled_at = incident.merged_into = None
     incident.close_due_at = incident.retire_due_at = incident.acknowledgement_expires_at = None
     incident.resolve_due_at = None
+    if (details := incident.details) is not None:
+        details.answers = ()
+        details.watched_until = None
+        details.closing_held = False
 
 
 def _closed(book: Book, incident: Incident, event: ev.Closed) -> None:
-    _touched(book, incident, event)
+    said.touched(book, incident, event)
     incident.closed_at = event.recorded_at
     incident.merged_into = event.merged_into or incident.merged_into
     incident.close_due_at = incident.resolve_due_at = incident.acknowledgement_expires_at = None
     incident.retire_due_at = event.retire_due_at
+    if (details := incident.details) is not None:
+        details.watched_until = details.snoozed_until = None
+        details.closing_held = False
+    if event.voided:
+        said.detailed(incident).voided = True
 
 
 _CHANGES: Final[dict[type[ev.IncidentEvent], Any]] = {
@@ -362,8 +380,5 @@ _CHANGES: Final[dict[type[ev.IncidentEvent], Any]] = {
     ev.Resolved: _resolved,
     ev.Reopened: _reopened,
     ev.Closed: _closed,
-    ev.Assigned: _touched,
-    ev.Suppressed: _nothing_more,
-    ev.Unsuppressed: _nothing_more,
-    ev.Noted: _touched,
+    **said.CHANGES,
 }

@@ -43,7 +43,36 @@ AFTER: Final[Mapping[tuple[Status, str], Status]] = {
     (RESOLVED, "close"): CLOSED,
     (RESOLVED, "reopen"): OPEN,
     (CLOSED, "reopen"): OPEN,
+    **{(status, "void"): CLOSED for status in Status},
 }
+"""What a verb makes of a status, where it moves it. A voided incident is closed for good."""
+
+ANY: Final = frozenset(Status)
+
+IN: Final[Mapping[str, frozenset[Status]]] = {
+    "assign": ANY,
+    "note": ANY,
+    "change": ANY,
+    "set_roles": ANY,
+    "link": ANY,
+    "unlink": ANY,
+    "merge": ANY - {CLOSED},
+    "absorb": ANY - {CLOSED},
+    "release": frozenset({CLOSED}),
+    "snooze": UNFINISHED,
+    "unsnooze": ANY,
+    "watch": frozenset({MITIGATED, RESOLVED}),
+    "end_watch": ANY,
+    "evidence": ANY,
+    "decision": ANY,
+    "validation": ANY,
+    "follow_up": ANY,
+    "follow_up_done": ANY,
+    "escalate": UNFINISHED,
+    "request_update": UNFINISHED,
+    "post_update": ANY,
+}
+"""Verb -> the statuses in which it is possible. These leave the status as it is."""
 
 LEADS_TO: Final[Mapping[str, Status]] = {
     "acknowledge": ACKNOWLEDGED,
@@ -59,6 +88,22 @@ ACKNOWLEDGES: Final = frozenset({"acknowledge", "investigate", "mitigate", "reso
 """Verbs that set `acknowledged_at` when it is not set. Escalation stops on `acknowledged_at`."""
 
 
+def possible(status: Status) -> list[str]:
+    """The verbs that lead somewhere else from `status`."""
+    return sorted(verb for was, verb in AFTER if was is status)
+
+
+def check_possible(status: Status, verb: str) -> None:
+    """Nothing when `verb`, which leaves the status as it is, is possible in `status`.
+
+    Raises:
+        IllegalTransition: it is not.
+    """
+    if status not in IN[verb]:
+        legal = ", ".join(one for one in Status if one in IN[verb])
+        raise IllegalTransition(f"{verb} is not possible while {status}; it is while {legal}")
+
+
 def status_after(status: Status, verb: str) -> Status:
     """Status that `verb` leads to from `status`.
 
@@ -68,5 +113,16 @@ def status_after(status: Status, verb: str) -> Status:
     try:
         return AFTER[status, verb]
     except KeyError:
-        legal = ", ".join(sorted(word for state, word in AFTER if state is status))
+        legal = ", ".join(possible(status))
         raise IllegalTransition(f"{verb} is not possible while {status}; possible: {legal}") from None
+
+
+def diagram() -> str:
+    """The moves as a Mermaid state diagram: what the handbook shows."""
+    lines = ["stateDiagram-v2", f"    [*] --> {OPEN.value}"]
+    arrows: dict[tuple[Status, Status], list[str]] = {}
+    for (status, verb), after in AFTER.items():
+        if verb != "void":  # from everywhere: it would hide the others
+            arrows.setdefault((status, after), []).append(verb)
+    lines += [f"    {status.value} --> {after.value}: {', '.join(verbs)}" for (status, after), verbs in arrows.items()]
+    return "\n".join([*lines, f"    {CLOSED.value} --> [*]: retired"])

@@ -7,8 +7,12 @@ it escapes it.
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from tocsin.domain import events as ev
+from tocsin.domain.details import FollowUp
 from tocsin.domain.header import cut_text
+from tocsin.domain.instant import Instant
 
 TEXT_MAX: Final = 300
 """A line, not a document; the event itself has everything."""
@@ -38,6 +42,35 @@ def _delivery(event: Any) -> str:
     return f"{event.channel}: {event.error}"
 
 
+def _time(instant: Instant) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
+def _shown(value: ev.Value) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or "nothing"
+    return "nothing" if value in (None, "") else str(value)
+
+
+def _changes(event: ev.Changed) -> str:
+    lines = (f"{field}: {_shown(one.was)} to {_shown(one.now)}" for field, one in event.changes.items())
+    return "; ".join(lines)
+
+
+def _roles(event: ev.RolesChanged) -> str:
+    now = msgspec.structs.asdict(event.now)
+    return "; ".join(f"{role.replace('_', ' ')}: {_shown(who)}" for role, who in now.items() if who)
+
+
+def _done(follow_up: FollowUp) -> str:
+    return " done" if follow_up.done_at else ""
+
+
+def _requested(event: ev.EscalationRequested) -> str:
+    whom = f"level {event.level}" if event.level is not None else "the next level"
+    return f"{event.target or whom}{f': {event.note}' if event.note else ''}"
+
+
 _TEXTS: Final[dict[type[ev.Event], Callable[[Any], str]]] = {
     ev.Opened: _title,
     ev.AlertAttached: _alert,
@@ -59,6 +92,19 @@ _TEXTS: Final[dict[type[ev.Event], Callable[[Any], str]]] = {
     ev.Noted: _note,
     ev.Suppressed: lambda event: event.header.suppressed_by,
     ev.Unsuppressed: lambda event: f"{event.was} is over",
+    ev.Changed: _changes,
+    ev.SeverityLowered: lambda event: f"{event.was.value} to {event.header.severity.value}",
+    ev.RolesChanged: _roles,
+    ev.FollowUpChanged: lambda event: f"{event.follow_up.id}{_done(event.follow_up)}: {event.follow_up.text}",
+    ev.Recorded: lambda event: f"{event.record.kind}: {event.record.text}",
+    ev.Unlinked: lambda event: f"no longer related to {event.linked_to}",
+    ev.Absorbed: lambda event: f"{event.number or event.absorbed} goes on here: {event.title}",
+    ev.WatchStarted: lambda event: f"until {_time(event.watch_due_at)}",
+    ev.WatchEnded: _note,
+    ev.ClosingHeld: lambda event: "it cannot close without a root cause",
+    ev.EscalationRequested: _requested,
+    ev.UpdateRequested: lambda event: event.text,
+    ev.UpdatedPeople: lambda event: f"{event.audience}: {event.text}" if event.audience else event.text,
     ev.CommandApplied: lambda event: event.verb,
     ev.CommandUnchanged: lambda event: f"{event.verb}: nothing to change",
     ev.CommandRejected: lambda event: f"{event.verb}: {event.message}" if event.message else event.verb,

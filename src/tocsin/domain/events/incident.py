@@ -1,6 +1,9 @@
 """incidents.events.v1, `incident.*`: what happens to one incident."""
 
+import msgspec
+
 from tocsin.domain.alert import AlertFacts
+from tocsin.domain.details import FollowUp, Record, Roles
 from tocsin.domain.events.event import Event
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
@@ -102,9 +105,15 @@ class Reannounced(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Acknowledged(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Again for each target that has to answer for itself."""
+
     TYPE = "incident.acknowledged"
     expires_due_at: Instant | None = None
     note: str = ""
+    target: str = ""
+    """On behalf of whom, where that was said: `user:ana`, `team:dba`."""
+    answered: tuple[str, ...] = ()
+    """Every target on behalf of which somebody has acknowledged since the opening, this one included."""
 
 
 class AcknowledgementExpired(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -139,8 +148,11 @@ class Reopened(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
 class Closed(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     TYPE = "incident.closed"
     merged_into: str | None = None
+    """The incident that goes on with it; its members are there, unless that is in another partition."""
     retire_due_at: Instant | None = None
     note: str = ""
+    voided: bool = False
+    """It was none: lists leave it out."""
 
 
 class Assigned(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -157,6 +169,9 @@ class Suppressed(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     """From now on nobody is told; `header.suppressed_by` names the cause. Again when the cause becomes another one."""
 
     TYPE = "incident.suppressed"
+    snooze_due_at: Instant | None = None
+    """When it ends, where a person asked for quiet until then."""
+    note: str = ""
 
 
 class Unsuppressed(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -165,6 +180,118 @@ class Unsuppressed(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True)
     TYPE = "incident.unsuppressed"
     was: str
     """The cause."""
+    note: str = ""
+
+
+Value = str | int | float | bool | tuple[str, ...] | None
+
+
+class FieldChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A field before and after. Nothing = it was, or is, not said."""
+
+    was: Value = None
+    now: Value = None
+
+
+class Changed(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A person said what is known: fields of the header, of the impact (`impact.users_affected`) or of the record."""
+
+    TYPE = "incident.changed"
+    changes: dict[str, FieldChange]
+    close_due_at: Instant | None = None
+    """Set when it was held back from closing until now (`closing_held`)."""
+    note: str = ""
+
+
+class SeverityLowered(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Only a person lowers it; the next alert that is worse raises it again."""
+
+    TYPE = "incident.severity_lowered"
+    was: Severity
+    note: str = ""
+
+
+class RolesChanged(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    TYPE = "incident.roles_changed"
+    was: Roles
+    now: Roles
+    note: str = ""
+
+
+class FollowUpChanged(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A follow-up was added or done."""
+
+    TYPE = "incident.follow_up_changed"
+    follow_up: FollowUp
+    note: str = ""
+
+
+class Recorded(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Evidence, a decision or a validation step."""
+
+    TYPE = "incident.recorded"
+    record: Record
+
+
+class Unlinked(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    TYPE = "incident.unlinked"
+    linked_to: str
+
+
+class Absorbed(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """An incident of another partition was merged into this one: it was closed there, and its alerts stay there."""
+
+    TYPE = "incident.absorbed"
+    absorbed: str
+    number: str = ""
+    title: str = ""
+    alerts: int = 0
+
+
+class WatchStarted(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """After a fix: a new alert before `watch_due_at` opens the incident again."""
+
+    TYPE = "incident.watch_started"
+    watch_due_at: Instant
+    close_due_at: Instant | None = None
+    """Put off, when it would have closed before."""
+    note: str = ""
+
+
+class WatchEnded(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    TYPE = "incident.watch_ended"
+    note: str = ""
+
+
+class ClosingHeld(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """It would have closed by itself now, but its severity asks for a root cause and it has none."""
+
+    TYPE = "incident.closing_held"
+
+
+class EscalationRequested(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A person wants the next level called now, or `level`, or `target`."""
+
+    TYPE = "incident.escalation_requested"
+    level: int | None = None
+    target: str = ""
+    note: str = ""
+
+
+class UpdateRequested(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody asks those who work on it how it stands."""
+
+    TYPE = "incident.update_requested"
+    text: str = ""
+    audience: str = ""
+
+
+class UpdatedPeople(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody told `audience` how it stands: the next update is due one cadence later."""
+
+    TYPE = "incident.updated_people"
+    text: str
+    audience: str = ""
 
 
 class Retired(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):

@@ -66,3 +66,10 @@ class Followed(Event, frozen=True, kw_only=True, omit_defaults=True):
     incident_version: int
     answered: bool
     gone: bool = False
+
+
+class Sent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A command to the owner of another partition is in the log: it need not be written again."""
+
+    TYPE = "journal.sent"
+    command_id: str

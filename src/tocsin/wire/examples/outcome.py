@@ -32,6 +32,7 @@ def journal_events() -> tuple[ev.Event, ...]:
             resolved_at=at(9),
             forget_due_at=at(610),
         ),
+        ev.Sent(recorded_at=at(5600.1), reason="sent", command_id=COMMAND_ID),
         ev.Followed(
             recorded_at=at(392),
             reason="acknowledged",
