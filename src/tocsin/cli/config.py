@@ -90,6 +90,8 @@ def check(path: Path | None) -> None:
     check_connection(settings)
     for warning in settings.warnings():
         say(f"warning: {warning}")
+    for note in settings.notes():
+        say(f"note: {note}")
     say("the settings are good")
 
 

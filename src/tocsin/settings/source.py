@@ -22,6 +22,8 @@ NODES_MAX: Final = 50_000
 VARIABLE_PREFIX: Final = "TOCSIN_"
 OTHER_VARIABLES: Final = frozenset({"URL", "TOKEN", "CONFIG"})
 """Variables of the command line that are no settings."""
+OTHERS: Final = ("TEST_", "SERVICE_")
+"""Beginnings of such: of the tests, and of what Kubernetes sets for a service called tocsin."""
 
 
 @dataclass
@@ -171,7 +173,7 @@ def overlay(source: Source, environ: Mapping[str, str], fields: frozenset[str]) 
     """
     for variable in sorted(environ):
         word = variable.removeprefix(VARIABLE_PREFIX)
-        if word == variable or not word or word in OTHER_VARIABLES or word.startswith("TEST_"):
+        if word == variable or not word or word in OTHER_VARIABLES or word.startswith(OTHERS):
             continue
         path = tuple(word.lower().split("__"))
         if path[0] not in fields:

@@ -248,6 +248,14 @@ class Settings(Part):
         shown["sla"] = _shown(self.promises())
         return shown
 
+    def notes(self) -> list[str]:
+        """Which defaults apply where people often expect otherwise."""
+        people = self.people
+        if people.teams or people.users:
+            return []
+        channels = ", ".join(self.notify.catch_all)
+        return [f"people names nobody: every page goes to {people.catch_all!r}, over {channels} where no route matches"]
+
     def warnings(self) -> list[str]:
         """What is allowed but is probably not meant."""
         people = self.people

@@ -115,10 +115,11 @@ def test_config_check_reports_and_exits_2(tmp_path: Path) -> None:
 
 def test_config_check_warns(tmp_path: Path) -> None:
     path = tmp_path / "tocsin.yaml"
-    path.write_text("people: {teams: {ops: {}}}\nescalate: {rules: [{escalate_to: oops, escalate_after_minutes: 1}]}")
+    path.write_text("escalate: {rules: [{escalate_to: oops, escalate_after_minutes: 1}]}")
     done = run("config", "check", TOCSIN_CONFIG=str(path))
     assert done.exit_code == 0
-    assert "warning: escalate_to 'oops' is no team" in done.stderr
+    assert "warning: escalate_to 'oops': people names nobody" in done.stderr
+    assert "note: people names nobody: every page goes to 'everyone', over console" in done.stderr
 
 
 def test_config_show_prints_settings_that_can_be_used_and_no_secret(tmp_path: Path) -> None:

@@ -166,6 +166,62 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
         "people:\n  teams: {ops: {}}\n  catch_all: opps\n",
         ["3:14: no team 'opps' in people.teams, did you mean 'ops'?"],
     ),
+    "catch_all_team_missing": (
+        "instance: a\npeople:\n  teams: {ops: {}}\n",
+        [
+            "2:1: the catch-all team is missing: no team 'everyone' in people.teams; or name one by people.catch_all",
+        ],
+    ),
+    "escalation_to_nobody": (
+        "people: {teams: {everyone: {}}, users: {ana: {}}}\nescalate:\n  rules:\n"
+        "    - {escalate_to: anna, escalate_after_minutes: 1}\n",
+        ["4:21: no team, user or schedule 'anna', did you mean 'ana'?"],
+    ),
+    "team_of_nobody": (
+        "people:\n  users: {ana: {working_hours: office, channels: [pager]}}\n  teams:\n"
+        "    everyone: {members: [ana, anna], lead: bob, manager: bob, schedule: dba}\n",
+        [
+            "2:32: no calendar 'office' in calendars",
+            "2:51: no channel 'pager' in notify.channels",
+            "4:31: no user 'anna' in people.users, did you mean 'ana'?",
+            "4:44: no user 'bob' in people.users",
+            "4:58: no user 'bob' in people.users",
+            "4:73: no schedule 'dba' in schedules",
+        ],
+    ),
+    "service_of_nobody": (
+        "services:\n  shop: {team: dba, policy: strict, depends_on: [shpo], calendar: office}\n",
+        [
+            "2:16: no team 'dba' in people.teams",
+            "2:29: no policy 'strict' in escalate.policies",
+            "2:50: no service 'shpo' in services, did you mean 'shop'?",
+            "2:67: no calendar 'office' in calendars",
+        ],
+    ),
+    "assignment_to_nobody": (
+        "people: {teams: {everyone: {}, dba: {}}}\ncorrelate:\n  assignment:\n"
+        "    by_category: {database: dbas}\n    by_severity: {high: user:ana}\n",
+        [
+            "4:29: no team, user or schedule 'dbas', did you mean 'dba'?",
+            "5:25: no user 'ana' in people.users",
+        ],
+    ),
+    "scheme_unknown": (
+        "severity:\n  scheme: p1-p5\n",
+        ["2:11: no scheme 'p1-p5' in severity.schemes, did you mean 'p1-p4'?"],
+    ),
+    "zone_unknown": (
+        "people:\n  teams: {everyone: {}}\n  users: {ana: {time_zone: Europe/Berln}}\n",
+        ["3:28: 'Europe/Berln' is no time zone; write one such as Europe/London, did you mean 'Europe/Berlin'?"],
+    ),
+    "absence_is_no_time": (
+        "people:\n  teams: {everyone: {}}\n  users: {ana: {away: [{start: soon, end: 2026-01-01}]}}\n",
+        ["3:32: 'soon' is not a time; write 2026-12-24, 2026-12-24T09:00 or …T09:00Z"],
+    ),
+    "absence_that_ends_before": (
+        "people:\n  teams: {everyone: {}}\n  users: {ana: {away: [{start: 2026-01-02, end: 2026-01-02}]}}\n",
+        ["3:24: end must lie after start; a single day ends on the next one"],
+    ),
     "event_that_does_not_notify": (
         "notify:\n  events: [incident.openned]\n",
         ["2:12: 'incident.openned' is not an event that notifies, did you mean 'incident.opened'?"],
@@ -198,7 +254,6 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
             "2:16: '0.0.0.0:1' can be reached from other machines, which needs http.tokens; "
             "`tocsin token create` makes one",
             "3:21: no channel 'pager' in notify.channels",
-            "4:12: field 'resolve' is missing",
             "4:26: 5 has no unit; write a duration such as 30s, 10m or 1h30m",
         ],
     ),

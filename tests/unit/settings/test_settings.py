@@ -1,14 +1,16 @@
 """What the settings give: variables over the file, rules, channels, secrets that stay hidden."""
 
 import pickle
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tocsin.domain import rules as domain
 from tocsin.domain.lifecycle import Status
+from tocsin.domain.rules.directory import Absence
 from tocsin.domain.severity import Severity
 from tocsin.settings import Secret, load
 from tocsin.settings.part import Part
@@ -91,7 +93,18 @@ EVERY_RULE = """
       events: [incident.opened]
       hold: {low: 5m}
       attempts_max: 3
-    people: {teams: {dba: {contacts: {email: [dba@example.org]}}}, catch_all: dba}
+    severity: {scheme: mine, schemes: {mine: [{word: A, severity: high, respond: 1h}]}, root_cause_required: high,
+               matrix: {big: {now: critical}}}
+    people:
+      users:
+        ana: {name: Ana, contacts: {email: ana@example.org}, time_zone: Europe/Berlin, skills: postgres,
+              channels: console, away: [{start: 2026-12-24, end: 2026-12-27T09:00Z, reason: holidays}]}
+      teams: {dba: {contacts: {email: [dba@example.org]}, members: ana, lead: ana, manager: ana}, ops: {}}
+      catch_all: dba
+    services:
+      shop: {team: dba, depends_on: bank, vendor: {email: help@vendor.example}, runbook: "https://wiki.example/shop",
+             links: {board: "https://board.example/"}, description: the shop}
+      bank: {}
 """
 
 
@@ -134,8 +147,50 @@ def test_every_rule_arrives(tmp_path: Path) -> None:
         attempts_max=3,
     )
     assert rules.people == domain.People(catch_all="dba")
-    assert rules.teams == {"dba": domain.Team(contacts={"email": ("dba@example.org",)})}
-    assert domain.documents_of(rules).keys() == {*domain.DOCUMENTS, "team/dba"}
+    assert rules.severity == domain.SeverityRules(
+        scheme="mine",
+        schemes={
+            "mine": domain.Scheme(
+                levels=(domain.SchemeLevel(word="A", severity=Severity.HIGH, respond=timedelta(hours=1)),)
+            )
+        },
+        matrix={"big": {"now": Severity.CRITICAL}},
+        root_cause_required=(Severity.HIGH,),
+    )
+    absence = Absence(
+        start=datetime(2026, 12, 23, 23, tzinfo=UTC), end=datetime(2026, 12, 27, 9, tzinfo=UTC), reason="holidays"
+    )
+    assert rules.users == {
+        "ana": domain.User(
+            name="Ana",
+            contacts={"email": ("ana@example.org",)},
+            time_zone="Europe/Berlin",
+            skills=("postgres",),
+            channels=("console",),
+            away=(absence,),
+        )
+    }
+    assert rules.teams == {
+        "dba": domain.Team(contacts={"email": ("dba@example.org",)}, members=("ana",), lead="ana", manager="ana"),
+        "ops": domain.Team(),
+    }
+    assert rules.services == {
+        "shop": domain.Service(
+            team="dba",
+            depends_on=("bank",),
+            vendor={"email": ("help@vendor.example",)},
+            runbook="https://wiki.example/shop",
+            links={"board": "https://board.example/"},
+            description="the shop",
+        ),
+        "bank": domain.Service(),
+    }
+    documents = domain.documents_of(rules)
+    assert documents.keys() == {*domain.DOCUMENTS, "user/ana", "team/dba", "team/ops", "service/shop", "service/bank"}
+    again = domain.Rules()
+    for version, key in enumerate(documents):
+        again = domain.rules_with(again, key, documents[key], version)
+    assert msgspec.structs.replace(again, version=-1) == rules
 
 
 def test_secrets_are_looked_up_and_never_shown(tmp_path: Path) -> None:
@@ -168,11 +223,45 @@ def test_what_config_show_prints_can_be_read_again(tmp_path: Path) -> None:
     assert again.published() == first.published()
 
 
-def test_targets_that_are_no_teams_are_warned_of(tmp_path: Path) -> None:
-    text = "people: {teams: {ops: {}}}\nescalate: {rules: [{escalate_to: oops, escalate_after_minutes: 1}]}"
+def test_targets_are_warned_of_when_nobody_is_named(tmp_path: Path) -> None:
+    text = "escalate: {rules: [{escalate_to: oops, escalate_after_minutes: 1}]}"
     assert settings_of(tmp_path, text).warnings() == [
-        "escalate_to 'oops' is no team in people.teams: its pages go to 'everyone'"
+        "escalate_to 'oops': people names nobody, so its pages go to 'everyone'"
     ]
+
+
+def test_default_rules_that_page_teams_which_are_not_there_are_warned_of(tmp_path: Path) -> None:
+    (warning,) = settings_of(tmp_path, "people: {teams: {everyone: {}, support_team: {}}}").warnings()
+    assert "emergency_team, on_call_engineer, senior_engineers, not named in people" in warning
+
+
+def test_services_that_need_one_another_are_warned_of(tmp_path: Path) -> None:
+    text = "services: {a: {depends_on: [b, c]}, b: {depends_on: c}, c: {depends_on: [b, d]}, d: {}, e: {depends_on: e}}"
+    assert settings_of(tmp_path, text).warnings() == [
+        "services need one another in a circle: b -> c -> b",
+        "services need one another in a circle: e -> e",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("severity", "critical"),
+    [
+        ("", domain.SlaTarget(acknowledge=timedelta(minutes=5), resolve=timedelta(minutes=30))),
+        (
+            "severity: {scheme: p1-p4}",
+            domain.SlaTarget(acknowledge=timedelta(minutes=15), update=timedelta(minutes=30)),
+        ),
+        (
+            "severity: {scheme: p0-p3}",
+            domain.SlaTarget(acknowledge=timedelta(minutes=15), resolve=timedelta(minutes=30)),
+        ),
+        ("severity: {scheme: p1-p4}\nsla: {critical: {resolve: 1h}}", domain.SlaTarget(resolve=timedelta(hours=1))),
+    ],
+)
+def test_what_is_promised_is_that_of_the_scheme_unless_said(
+    tmp_path: Path, severity: str, critical: domain.SlaTarget
+) -> None:
+    assert settings_of(tmp_path, severity).rules().sla[Severity.CRITICAL] == critical
 
 
 def parts(kind: type[Part] = Part) -> list[type[Part]]:
