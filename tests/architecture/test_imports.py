@@ -22,6 +22,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"stage", "client"}),
     frozenset({"ingest", "correlate", "escalate", "notify", "persist"}),
     frozenset({"topology"}),
+    # explain: the stages of the topology, asked without a log.
+    frozenset({"explain"}),
     frozenset({"settings", "runtime"}),
     frozenset({"api", "cli", "testing"}),
     frozenset({"__main__"}),

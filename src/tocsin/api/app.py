@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 import tocsin
-from tocsin.api import alerting, commands, incidents, intake, log, operations, pages, rejected
+from tocsin.api import alerting, commands, explain, incidents, intake, log, operations, pages, rejected
 from tocsin.api.answer import Failure
 from tocsin.api.gate import Gate
 from tocsin.api.serving import Serving
@@ -36,7 +36,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
         separate_input_output_schemas=False,
     )
     app.state.serving = Serving(node, settings, clock or SystemClock())
-    for part in (intake, incidents, alerting, commands, log, rejected, operations, pages):
+    for part in (intake, incidents, alerting, commands, explain, log, rejected, operations, pages):
         app.include_router(part.router)
     app.add_exception_handler(Failure, _failure)
     app.add_exception_handler(RequestValidationError, _invalid)

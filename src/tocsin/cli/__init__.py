@@ -21,6 +21,7 @@ VERBS: Final = {
     "health": "health",
     "alerts": "alerts",
     "incidents": "incidents",
+    "explain": "explain",
     "rejected": "rejected",
     "topics": "topics",
     "config": "config",

@@ -123,7 +123,7 @@ class Queries:
 
     def incident(self, reference: str) -> dict[str, Any] | None:
         """One incident by its id or its number (case does not matter); None when there is none."""
-        with self._reader() as connection:
+        with self.reader() as connection:
             row = connection.execute(
                 "SELECT opened_us, id, doc, updated_us, retired_us FROM incidents WHERE id = ? UNION ALL"
                 " SELECT opened_us, id, doc, updated_us, retired_us FROM incidents WHERE number = ? LIMIT 1",
@@ -172,7 +172,7 @@ class Queries:
         """
         limit = _limited(limit)
         after: Sequence[object] = _decode_cursor(cursor, 4) if cursor else (-(2**62), 0, 0, 0)
-        with self._reader() as connection:
+        with self.reader() as connection:
             (total,) = connection.execute(
                 "SELECT COUNT(*) FROM timeline WHERE incident_id = ?", (incident_id,)
             ).fetchone()
@@ -186,7 +186,7 @@ class Queries:
 
     def deliveries(self, incident_id: str) -> list[dict[str, Any]]:
         """Every delivery for an incident, in the order in which they were planned."""
-        with self._reader() as connection:
+        with self.reader() as connection:
             rows = connection.execute(
                 "SELECT * FROM deliveries WHERE incident_id = ? ORDER BY planned_us, delivery_id", (incident_id,)
             ).fetchall()
@@ -195,13 +195,13 @@ class Queries:
     def escalation(self, incident_id: str) -> dict[str, Any]:
         """`{level, fired, team, next: {level, escalate_to, due_at} | None, steps, sla: {acknowledge, resolve},
         fired_at, stopped_at, reason}`; for an incident without escalation everything is empty."""
-        with self._reader() as connection:
+        with self.reader() as connection:
             row = connection.execute("SELECT * FROM escalations WHERE incident_id = ?", (incident_id,)).fetchone()
         return answer.escalation(Escalation(*row) if row is not None else Escalation(incident_id))
 
     def outcome(self, command_id: str) -> dict[str, Any] | None:
         """The answer to a command: `{command_id, outcome, verb, reason, message, incident, events, actor, at}`."""
-        with self._reader() as connection:
+        with self.reader() as connection:
             row = connection.execute(
                 "SELECT doc FROM outcomes WHERE command_id = ? ORDER BY at_us, partition LIMIT 1", (command_id,)
             ).fetchone()
@@ -214,7 +214,7 @@ class Queries:
         `open_by_severity`, and single numbers: `incidents_opened`, `alerts_attached` (members), `repeats`,
         `occurrences` (all sightings), `escalations_fired`, `sla_at_risk`, `sla_breached`, `events` (rows of the log),
         `events_not_understood`."""
-        with self._reader() as connection:
+        with self.reader() as connection:
             counters = dict(connection.execute("SELECT name, value FROM counters"))
             (events,) = connection.execute("SELECT COALESCE(SUM(rows), 0) FROM position").fetchone()
             statuses = connection.execute("SELECT status, severity, COUNT(*) FROM incidents GROUP BY status, severity")
@@ -245,7 +245,7 @@ class Queries:
 
     def positions(self) -> dict[tuple[str, int], int]:
         """(topic, partition) -> the offset that the log reads next."""
-        with self._reader() as connection:
+        with self.reader() as connection:
             rows = connection.execute("SELECT topic, partition, next FROM position").fetchall()
         return {(topic, partition): following for topic, partition, following in rows}
 
@@ -258,7 +258,7 @@ class Queries:
         limit = _limited(limit)
         (start,) = _decode_cursor(after, 1) if after else (0,)
         condition, parameters = ("topic = ? AND ", [topic]) if topic is not None else ("", [])
-        with self._reader() as connection:
+        with self.reader() as connection:
             (total,) = connection.execute(
                 "SELECT COALESCE(SUM(rows), 0) FROM position WHERE ? IS NULL OR topic = ?", (topic, topic)
             ).fetchone()
@@ -279,7 +279,7 @@ class Queries:
         counted_parameters = list(chosen.parameters)
         if cursor:
             chosen.add(f"({instant}, {key}) < (?, ?)", *_decode_cursor(cursor, 2))
-        with self._reader() as connection:
+        with self.reader() as connection:
             (total,) = connection.execute(counted, counted_parameters).fetchone()
             rows = connection.execute(
                 f"SELECT {columns} FROM {table}{chosen.where} ORDER BY {instant} DESC, {key} DESC LIMIT ?",  # noqa: S608
@@ -288,8 +288,8 @@ class Queries:
         return Page([shape(row) for row in rows[:limit]], _cursor_after(rows, limit, 2), total)
 
     @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        """A connection within one snapshot."""
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        """A connection within one snapshot, for a question of another module."""
         try:
             connection = self._idle.pop()
         except IndexError:

@@ -225,5 +225,5 @@ def test_a_database_that_is_not_there_yet_is_a_retry(tmp_path: Path) -> None:
 
 
 async def test_a_reader_cannot_write(queries: Queries) -> None:
-    with queries._reader() as connection, pytest.raises(Exception, match="readonly"):
+    with queries.reader() as connection, pytest.raises(Exception, match="readonly"):
         connection.execute("DELETE FROM log")

@@ -1,0 +1,51 @@
+"""The recorded events of one incident, as they lie in the log: what explanations rest on. Reads only.
+
+In: `Queries` and an incident. Out: records in the order of its timeline, by one query over the event log. Nothing is
+decoded here: a record may be of a newer version.
+"""
+
+from typing import Final, NamedTuple
+
+from tocsin.persist.queries import Queries
+from tocsin.topics import ESCALATIONS, INCIDENTS, NOTIFICATIONS
+
+EVENTS_MAX: Final = 5000
+"""Events of one incident that are read at once, some 10 MB: the chain to a page is among the first of them."""
+
+
+class Recorded(NamedTuple):
+    """One event as it lies in the log, and its line of the timeline."""
+
+    topic: str
+    partition: int
+    offset: int
+    type: str
+    value: bytes
+    text: str
+
+
+def events_of(queries: Queries, incident_id: str, *, limit: int = EVENTS_MAX) -> tuple[list[Recorded], bool]:
+    """The first `limit` recorded events of an incident in the order of its timeline, as they lie in the log, and
+    whether there are more."""
+    with queries.reader() as connection:
+        rows = connection.execute(
+            "SELECT log.topic, log.partition, log.offset, log.type, log.value, timeline.text FROM timeline"
+            " CROSS JOIN log ON log.topic = CASE timeline.journal WHEN 0 THEN ? WHEN 1 THEN ? ELSE ? END"
+            " AND log.partition = timeline.partition AND log.offset = timeline.offset WHERE incident_id = ?"
+            " ORDER BY at_us, journal, timeline.partition, timeline.offset LIMIT ?",
+            (INCIDENTS.name, ESCALATIONS.name, NOTIFICATIONS.name, incident_id, limit + 1),
+        ).fetchall()
+    return [Recorded(*row) for row in rows[:limit]], len(rows) > limit
+
+
+def incident_with(queries: Queries, reference: str) -> str:
+    """The id of the incident that an id or number of an incident, an alert id or a delivery id names; empty when
+    none does."""
+    with queries.reader() as connection:
+        row = connection.execute(
+            "SELECT id FROM incidents WHERE id = ? UNION ALL SELECT id FROM incidents WHERE number = ? UNION ALL"
+            " SELECT incident_id FROM alerts WHERE alert_id = ? UNION ALL"
+            " SELECT incident_id FROM deliveries WHERE delivery_id = ? LIMIT 1",
+            (reference,) * 4,
+        ).fetchone()
+    return str(row[0]) if row is not None else ""
