@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 
 from tocsin.domain.errors import Reject
+from tocsin.domain.grading import reading_rules
 from tocsin.domain.instant import EPOCH, to_ms
 from tocsin.domain.rules import IngestRules, Rules
 from tocsin.ingest import document as documents
@@ -48,11 +49,16 @@ class Ingest:
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
         self._recall = Recall(partitions, IngestRules())
+        self._rules: Rules | None = None
+        """The rules that the recall was made for: the same object from one change to the next."""
 
     def map(self, records: Sequence[RawRecord], rules: Rules) -> Mapped:
         """Map `records` of any raw partitions; what belongs to one raw partition keeps its order."""
-        if self._recall.rules is not rules.ingest and self._recall.rules != rules.ingest:
-            self._recall = Recall(self._partitions, rules.ingest)
+        if self._rules is not rules:
+            self._rules = rules
+            reading = reading_rules(rules)
+            if self._recall.rules != reading:
+                self._recall = Recall(self._partitions, reading)
         mapping = _Mapping(self._recall)
         for record in records:
             mapping.add(record)

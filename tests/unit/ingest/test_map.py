@@ -7,7 +7,7 @@ import pytest
 
 from tocsin.domain.errors import Reject
 from tocsin.domain.ids import partition_of_key
-from tocsin.domain.rules import IngestRules, Rules
+from tocsin.domain.rules import IngestRules, Rules, Scheme, SchemeLevel, SeverityRules
 from tocsin.domain.severity import Severity
 from tocsin.ingest import map as stage
 from tocsin.ingest.formats.registry import detected, named
@@ -17,6 +17,7 @@ from unit.ingest import poison
 from unit.ingest.bodies import (
     NOW,
     api_v2_alert,
+    body_of,
     labels,
     mapped,
     native,
@@ -236,6 +237,33 @@ def test_an_unknown_format_names_the_known_ones(name: str, message: str) -> None
 def test_own_severity_words_go_first() -> None:
     rules = Rules(ingest=IngestRules(severities={"critical": Severity.LOW}))
     assert row_of(native(), rules=rules)[1].severity is Severity.LOW
+
+
+def test_words_of_the_scheme_chosen_go_before_the_built_in_table_and_behind_own_words() -> None:
+    levels = (
+        SchemeLevel(word="P1", severity=Severity.EMERGENCY),
+        SchemeLevel(word="Routine", severity=Severity.INFO),
+        SchemeLevel(word="Own", severity=Severity.LOW),
+    )
+    chosen = SeverityRules(scheme="mine", schemes={"mine": Scheme(levels=levels)})
+    own = IngestRules(severities={"own": Severity.CRITICAL})
+
+    def severities(rules: Rules) -> list[str]:
+        words = ("p1", "routine", "own", "p2", "critical")
+        return [row_of(native(severity=word), rules=rules)[1].severity.value for word in words]
+
+    assert severities(Rules(ingest=own, severity=chosen)) == ["emergency", "info", "critical", "high", "critical"]
+    not_chosen = SeverityRules(schemes=chosen.schemes)
+    assert severities(Rules(severity=not_chosen)) == ["critical", "medium", "medium", "high", "critical"]
+
+
+def test_a_stage_reads_by_the_rules_that_it_is_given() -> None:
+    stage_of_ingest = stage.Ingest(1)
+    record = raw(native(severity="Routine"), 1)
+    scheme = Scheme(levels=(SchemeLevel(word="Routine", severity=Severity.INFO),))
+    rules = Rules(severity=SeverityRules(scheme="mine", schemes={"mine": scheme}))
+    found = [body_of(rows(stage_of_ingest.map([record], one))[0]).severity for one in (Rules(), rules, Rules())]
+    assert found == [Severity.MEDIUM, Severity.INFO, Severity.MEDIUM]
 
 
 def test_a_row_is_in_the_partition_of_its_key() -> None:
