@@ -20,7 +20,8 @@ from tocsin.domain.alert import AlertFacts, Episode
 from tocsin.domain.details import Answer, Details
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import EPOCH, Instant
-from tocsin.domain.lifecycle import Status
+from tocsin.domain.lifecycle import UNFINISHED, Status
+from tocsin.domain.pulse import CAME_BACK_MAX, Pulse
 from tocsin.domain.severity import Severity
 
 GAP: Final = timedelta(minutes=10)
@@ -50,6 +51,8 @@ class Member(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     occurrences: int = 1
     resolved_at: Instant | None = None
     expires_at: Instant | None = None
+    labels: bytes = b""
+    """JSON of the alert's labels, where the book keeps it there: silences that come later ask for them."""
 
     @property
     def start(self) -> Instant:
@@ -99,6 +102,8 @@ class Incident(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     retire_due_at: Instant | None = None
     details: Details | None = None
     """What people said of it; None until the first of it."""
+    pulse: Pulse | None = None
+    """How it comes and goes; None for one that opened at once and never came back."""
 
     @property
     def id(self) -> str:
@@ -111,6 +116,11 @@ class Incident(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     @property
     def gap(self) -> timedelta:
         return timedelta(seconds=self.gap_seconds)
+
+    @property
+    def loud_due_at(self) -> Instant | None:
+        """When what keeps it quiet is known to end; nobody waits for that once it is over."""
+        return self.header.suppressed_until if self.header.status in UNFINISHED else None
 
     @property
     def snooze_due_at(self) -> Instant | None:
@@ -218,6 +228,7 @@ def _apply_opened(book: Book, event: ev.Opened) -> None:
         services=(event.header.service,) if event.header.service else (),
         announced_severity=event.header.severity,
         announced_alerts=max(event.header.alerts, 1),
+        pulse=Pulse(seen=event.seen) if event.seen else None,
     )
     book.put(incident)
     if event.alert is not None:
@@ -344,6 +355,10 @@ def _reopened(book: Book, incident: Incident, event: ev.Reopened) -> None:
     incident.resolved_at = incident.closed_at = incident.settled_at = incident.merged_into = None
     incident.close_due_at = incident.retire_due_at = incident.acknowledgement_expires_at = None
     incident.resolve_due_at = None
+    if event.actor == ev.SYSTEM:
+        pulse = incident.pulse or Pulse()
+        came_back = (*pulse.came_back, event.recorded_at)[-CAME_BACK_MAX:]
+        incident.pulse = msgspec.structs.replace(pulse, came_back=came_back)
     if (details := incident.details) is not None:
         details.answers = ()
         details.watched_until = None

@@ -11,7 +11,8 @@ import msgspec
 
 from tocsin.domain import events as ev
 from tocsin.domain.details import PLAIN, AbsorbedIncident, Details
-from tocsin.domain.instant import EPOCH
+from tocsin.domain.instant import EPOCH, Instant
+from tocsin.domain.pulse import Pulse
 
 if TYPE_CHECKING:
     from tocsin.domain.incident import Book, Incident
@@ -99,13 +100,20 @@ def closing_held(book: "Book", incident: "Incident", event: ev.ClosingHeld) -> N
 
 def suppressed(book: "Book", incident: "Incident", event: ev.Suppressed) -> None:
     touched(book, incident, event)
+    _seen(incident, event.seen)
     if event.snooze_due_at is not None or incident.details is not None:
         detailed(incident).snoozed_until = event.snooze_due_at
 
 
 def unsuppressed(book: "Book", incident: "Incident", event: ev.Unsuppressed) -> None:
+    _seen(incident, ())
     if incident.details is not None:
         incident.details.snoozed_until = None
+
+
+def _seen(incident: "Incident", seen: tuple[Instant, ...]) -> None:
+    if incident.pulse is not None or seen:
+        incident.pulse = msgspec.structs.replace(incident.pulse or Pulse(), seen=seen)
 
 
 def update_requested(book: "Book", incident: "Incident", event: ev.UpdateRequested) -> None:

@@ -76,7 +76,18 @@ from tocsin.domain.events.incident import (
     WatchEnded,
     WatchStarted,
 )
-from tocsin.domain.events.journal import Claimed, Followed, Positioned, Rebased, Sent, Tallied, Tally, Tombstoned
+from tocsin.domain.events.journal import (
+    Claimed,
+    Followed,
+    Muted,
+    Positioned,
+    Rebased,
+    Sent,
+    Swept,
+    Tallied,
+    Tally,
+    Tombstoned,
+)
 from tocsin.domain.events.settings import SettingsPublished
 
 __all__ = [
@@ -127,6 +138,7 @@ __all__ = [
     "Linked",
     "Merged",
     "Mitigated",
+    "Muted",
     "Noted",
     "Opened",
     "Positioned",
@@ -147,6 +159,7 @@ __all__ = [
     "SlaRenewed",
     "StepTerms",
     "Suppressed",
+    "Swept",
     "Tallied",
     "Tally",
     "Tombstoned",

@@ -35,6 +35,8 @@ class Opened(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the correlation rule that grouped it."""
     gap_seconds: float = 600.0
     """The window's gap, frozen at the opening."""
+    seen: tuple[Instant, ...] = ()
+    """Sightings so far, where its rule has a threshold that they are below."""
 
 
 class AlertAttached(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -171,6 +173,8 @@ class Suppressed(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     TYPE = "incident.suppressed"
     snooze_due_at: Instant | None = None
     """When it ends, where a person asked for quiet until then."""
+    seen: tuple[Instant, ...] = ()
+    """Sightings that count, as long as they are below the threshold of its rule."""
     note: str = ""
 
 

@@ -58,6 +58,34 @@ class Tombstoned(Event, frozen=True, kw_only=True, omit_defaults=True):
     forget_due_at: Instant
 
 
+class Swept(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Correlate has looked at incidents whether they are quiet as the rules say: at all of them, or at those of one
+    partition key. Of many it looks at some at a time."""
+
+    TYPE = "journal.swept"
+    rules: str = ""
+    """Fingerprint of what the rules keep quiet; empty = nothing."""
+    partition_key: str = ""
+    """Empty = every incident."""
+    cursor: str = ""
+    """Id of the last incident that was looked at; empty = all were."""
+    next_due_at: Instant | None = None
+    """When to look again: at once while there is a cursor, else when the next silence or window begins."""
+
+
+class Muted(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Notify's memory of a suppressed incident: since when nobody is told, and whether somebody still has to be."""
+
+    TYPE = "journal.muted"
+    incident_id: str
+    incident_version: int
+    cause: str = ""
+    """Empty = it is not suppressed any more."""
+    since: Instant | None = None
+    owed: bool = False
+    """Something that calls somebody was held back: it is made up for when the suppression ends."""
+
+
 class Followed(Event, frozen=True, kw_only=True, omit_defaults=True):
     """Notify's memory of an incident: whether a page may still be planned for it."""
 
