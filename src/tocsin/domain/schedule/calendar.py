@@ -16,13 +16,15 @@ from tocsin.domain.wall import zone
 
 HORIZON: Final = timedelta(days=3660)
 """Ten years, the longest duration that settings take."""
+_SECOND: Final = timedelta(seconds=1)
 _PATTERN: Final = timedelta(days=16)
 """Two weeks and two days: what does not change within it, holidays aside, never does."""
 
 
 def open_at(calendar: Calendar, at: Instant) -> bool:
     """Whether it is open at `at`."""
-    return next(_open(calendar, at, at + timedelta(seconds=1)), None) is not None
+    first = next(_open(calendar, at, at + _SECOND), None)
+    return first is not None and first.start == at
 
 
 def next_change(calendar: Calendar, at: Instant) -> Instant | None:

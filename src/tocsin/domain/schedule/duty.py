@@ -101,11 +101,9 @@ class Duty:
         if not found.user and self.backup is not None:
             there = self.backup.at(at)
             soonest.note(there.until)
-            found = there._replace(
-                by="backup" if there.user else "",
-                source=self.backup.name if there.by != "backup" else there.source,
-                skipped=(*found.skipped, *there.skipped),
-            )
+            source = there.source if there.by in ("", "backup") else self.backup.name
+            by = "backup" if there.user else ""
+            found = there._replace(by=by, source=source, skipped=(*found.skipped, *there.skipped))
         return found._replace(until=soonest.found)
 
     def _by_layers(self, at: Instant, soonest: _Soonest) -> tuple[Found, str]:

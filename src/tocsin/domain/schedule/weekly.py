@@ -76,7 +76,7 @@ def boundary_after(restrictions: tuple[Restriction, ...], place: tzinfo, at: Ins
 def stretches(
     restrictions: tuple[Restriction, ...], holidays: frozenset[date], place: tzinfo, since: Instant, until: Instant
 ) -> Iterator[Stretch]:
-    """The stretches between `since` and `until` (cut to them) outside of holidays, by day; they may touch or overlap."""
+    """What lies from `since` to `until` (cut there) outside of holidays, by day; stretches may touch or overlap."""
     every_day = restrictions or (Restriction(),)
     day = reading_of(since, place).date() - _DAY
     last = reading_of(until, place).date() + _DAY
