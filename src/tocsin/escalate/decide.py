@@ -1,30 +1,44 @@
 """What escalate does: it plans whom to call when an incident opens, calls on a deadline, stops on an answer.
 
-In: incident events and deadlines. Out: `escalation.scheduled|fired|stopped`, `sla.at_risk|breached`.
+In: incident events and deadlines. Out: `escalation.scheduled|fired|skipped|paused|resumed|awaited|stopped`,
+`sla.at_risk|breached|renewed`.
 Invariants: nothing fires for an incident that is acknowledged, resolved or closed as far as the incident events were
-read; a deadline that is given twice brings about one event; the target of a step is looked up when it fires and is
-never nobody.
+read, but what insists (somebody asks for it, each target has to acknowledge, the promise to resolve is broken); no step
+fires while the incident is suppressed; a deadline that is given twice brings about one event; the target of a step is
+looked up when it fires and is never nobody.
 It sends nothing: notify reads these events. The header in an event is the one of the incident event it rests on.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from tocsin.domain import events as ev
-from tocsin.domain import ids
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark
-from tocsin.domain.escalation import following, next_of, replanned, steps_for
+from tocsin.domain.directory import standing_for
+from tocsin.domain.escalation import planned_for, replanned, shifted
 from tocsin.domain.instant import Instant
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import Rules
-from tocsin.domain.sla import ACKNOWLEDGE, RESOLVE, TARGETS, Promise, promises_for, tightened
+from tocsin.domain.sla import (
+    ACKNOWLEDGE,
+    RESOLVE,
+    TARGETS,
+    UPDATE,
+    Promise,
+    continued,
+    promises_for,
+    renewed,
+    terms_for,
+    tightened,
+)
 from tocsin.escalate import freeze as freezing
+from tocsin.escalate.calls import ALL, asked, due_steps
 from tocsin.escalate.evolve import evolve
 from tocsin.escalate.state import AT_RISK, BREACH, STEP, Escalations, Running
+from tocsin.escalate.writing import NO_PROMISE, Writer, on_deadline, on_incident
 from tocsin.stage import Effect, Fact, Input, Want
 from tocsin.topics import ESCALATIONS, INCIDENTS, Topic
-from tocsin.wire.events import rfc3339
 from tocsin.wire.frozen import Freezing
 
 STARTS: Final[dict[type[ev.IncidentEvent], str]] = {
@@ -42,6 +56,10 @@ is acknowledged by definition; should it not be, it counts as a raise."""
 ARRIVALS: Final = (ev.Merged, ev.AlertMoved)
 """Members of another incident came: only what that makes worse, or opens again, plans anew."""
 RAISES: Final = (ev.SeverityRaised, ev.Reannounced, *ARRIVALS)
+ONE_ANSWERS: Final = (ev.Acknowledged, ev.Investigating)
+"""Answers of one person; where each target has to acknowledge, they are counted."""
+FOLLOWED: Final = ("severity", "status", "category", "service", "team", "assignee", "title")
+"""What a call, or the condition of a step, may say of an incident: a change of it is followed."""
 
 
 class Escalate:
@@ -83,7 +101,7 @@ class Escalate:
 
     # ---- written down --------------------------------------------------------------------------------------
 
-    layout = 2
+    layout = 3
 
     def freeze(self, state: Escalations) -> Freezing:
         return freezing.freeze(state)
@@ -100,75 +118,33 @@ class Escalate:
         self, state: Escalations, event: ev.IncidentEvent, offset: int, rules: Rules, now: Instant
     ) -> Iterator[ev.Event]:
         running = state.running.get(event.incident_id)
-        frame = self._frame(event, offset, rules, now)
+        writer = on_incident(self.partition, event, offset, rules, now)
         if word := end_of(event):
             if running:
-                yield ev.EscalationStopped(**frame, id=self._id(frame, running, 1), reason=word, resolved=True)
-        elif event.header.acknowledged_at is not None:
-            yield from self._acknowledged(running, event, frame, rules)
-        elif running and isinstance(event, ARRIVALS) and event.header.severity.rank >= running.header.severity.rank:
+                yield writer.write(ev.EscalationStopped, running, reason=word, resolved=True)
             return
-        elif reason := STARTS.get(type(event)):
-            scheduled = self._schedule(running, event, frame, rules, reason)
-            if running or scheduled.steps or scheduled.resolve_due_at or scheduled.acknowledge_due_at:
-                yield scheduled
-
-    def _acknowledged(
-        self,
-        running: Running | None,
-        event: ev.IncidentEvent,
-        frame: dict[str, Any],
-        rules: Rules,
-    ) -> Iterator[ev.Event]:
-        """Somebody is at it: only the promise to resolve goes on, and becomes tighter when the severity rises."""
-        if running and (running.steps or _stands(running.promises.get(ACKNOWLEDGE))):
-            yield ev.EscalationStopped(**frame, id=self._id(frame, running, 1), reason="acknowledged")
-        elif isinstance(event, RAISES):
-            old = running.promises.get(RESOLVE) if running else None
-            promises = promises_for(event.header.severity, rules.sla, event.recorded_at, acknowledged=True)
-            new = tightened(old, promises.get(RESOLVE))
-            if new is not None and new != old:
-                yield self._scheduled(running, frame, "severity_raised", (), {RESOLVE: new})
-
-    def _schedule(
-        self,
-        running: Running | None,
-        event: ev.IncidentEvent,
-        frame: dict[str, Any],
-        rules: Rules,
-        reason: str,
-    ) -> ev.EscalationScheduled:
-        since = event.recorded_at
-        steps = steps_for(event.header, rules.escalation, since)
-        promises = promises_for(event.header.severity, rules.sla, since, acknowledged=False)
-        if running and isinstance(event, RAISES):
-            steps = replanned(steps, running.steps)
-            both = {target: tightened(running.promises.get(target), promises.get(target)) for target in TARGETS}
-            promises = {target: promise for target, promise in both.items() if promise}
-        elif running and isinstance(event, ev.AcknowledgementExpired) and RESOLVE in running.promises:
-            # Somebody has to answer anew; when it was to be resolved does not change by that.
-            promises[RESOLVE] = running.promises[RESOLVE]
-        return self._scheduled(running, frame, reason, steps, promises)
-
-    def _scheduled(
-        self,
-        running: Running | None,
-        frame: dict[str, Any],
-        reason: str,
-        steps: tuple[ev.EscalationStep, ...],
-        promises: dict[str, Promise],
-    ) -> ev.EscalationScheduled:
-        acknowledge, resolve = promises.get(ACKNOWLEDGE), promises.get(RESOLVE)
-        return ev.EscalationScheduled(
-            **frame,
-            id=self._id(frame, running, 1),
-            reason=reason,
-            steps=steps,
-            acknowledge_due_at=acknowledge.due_at if acknowledge else None,
-            acknowledge_risk_due_at=acknowledge.risk_due_at if acknowledge else None,
-            resolve_due_at=resolve.due_at if resolve else None,
-            resolve_risk_due_at=resolve.risk_due_at if resolve else None,
-        )
+        if running and running.paused_at is not None and not event.header.suppressed_by:
+            yield _resumed(running, running.paused_at, event, writer, rules)
+        if isinstance(event, ev.EscalationRequested):
+            yield from _requested(state, event, writer, rules, now)
+        elif isinstance(event, ev.UpdatedPeople):
+            yield from _updated(running, event, writer, rules)
+        elif event.header.acknowledged_at is not None:
+            yield from _acknowledged(running, event, writer, rules)
+        else:
+            yield from _unanswered(running, event, writer, rules)
+        running = state.running.get(event.incident_id)
+        if running and running.paused_at is None and event.header.suppressed_by:
+            promises = rules.escalate.sla_waits
+            if running.steps or (promises and running.promises):
+                yield writer.write(
+                    ev.EscalationPaused,
+                    running,
+                    reason="suppressed",
+                    by=event.header.suppressed_by,
+                    paused_at=event.recorded_at,
+                    promises=promises,
+                )
 
     # ---- deadlines ---------------------------------------------------------------------------------------------------
 
@@ -176,80 +152,211 @@ class Escalate:
         running = state.running.get(deadline.subject)
         if running is None:
             return
-        frame: dict[str, Any] = {
-            "recorded_at": now,
-            "cause": f"deadline:{deadline.kind}:{rfc3339(deadline.at)}",
-            "rules_version": rules.version,
-            "incident_id": deadline.subject,
-            "incident_version": running.incident_version,
-            "incident_offset": running.incident_offset,
-            "header": running.header,
-        }
+        writer = on_deadline(self.partition, deadline, running, rules, now)
         if deadline.kind == STEP:
-            yield from self._fire(running, frame, deadline.at, rules, now)
+            yield from due_steps(running, writer, deadline.at, rules, now)
+            return
         for target, promise in running.promises.items():
-            said: dict[str, Any] = {
-                "id": self._id(frame, running, 1),
-                "target": target,
-                "target_due_at": promise.due_at,
-            }
-            if promise.breached:
+            if promise.breached or running.promises_paused:
                 continue
+            said = {"target": target, "target_due_at": promise.due_at}
             if deadline.kind == AT_RISK[target] and promise.risk_due_at == deadline.at:
-                yield ev.SlaAtRisk(**frame, **said, reason=f"{target}_at_risk")
+                yield writer.write(ev.SlaAtRisk, running, **said, reason=f"{target}_at_risk")
                 return
             if deadline.kind == BREACH[target] and promise.due_at == deadline.at:
-                yield ev.SlaBreached(**frame, **said, reason=f"{target}_breached")
+                yield _breached(running, target, promise, writer, rules, now)
+                if target == RESOLVE:
+                    yield from _unresolved(running, writer, rules, now)
                 return
 
-    def _fire(
-        self, running: Running, frame: dict[str, Any], at: Instant, rules: Rules, now: Instant
-    ) -> Iterator[ev.Event]:
-        """Every step that is due by `at`, each as an event of its own: equal instants must not hide one another."""
-        first = running.written + 1
-        pending = list(running.steps)
-        for nth, step in enumerate([step for step in running.steps if step.due_at <= at], start=first):
-            again = following(step, now)
-            pending.remove(step)
-            pending += [again] if again else []
-            team, reachable = rules.team_of(step.escalate_to)
-            yield ev.EscalationFired(
-                **frame,
-                id=ids.escalation_id(self.partition, *_cause(frame), str(nth)),
-                reason="repeated" if step.repeat else "not_acknowledged",
-                step=step,
-                team=team,
-                contacts=reachable.contacts,
-                lateness_seconds=round(max(0.0, (now - step.due_at).total_seconds()), 3),
-                next_step=again,
-                upcoming=next_of(pending),
-            )
 
-    # ---- what all events share ---------------------------------------------------------------------------------------
+# ---- what an incident event brings about -----------------------------------------------------------------------------
 
-    def _frame(self, event: ev.IncidentEvent, offset: int, rules: Rules, now: Instant) -> dict[str, Any]:
-        return {
-            "recorded_at": now,
-            "cause": ev.event_id(event),
-            "rules_version": rules.version,
-            "incident_id": event.incident_id,
-            "incident_version": event.version,
-            "incident_offset": offset,
-            "header": event.header,
-        }
 
-    def _id(self, frame: dict[str, Any], running: Running | None, nth: int) -> str:
-        """Id of the `nth` event from now on: (incident, version it rests on, count) occurs once."""
-        written = running.written if running else 0
-        return ids.escalation_id(self.partition, *_cause(frame), str(written + nth))
+def _unanswered(
+    running: Running | None, event: ev.IncidentEvent, writer: Writer, rules: Rules
+) -> Iterator[ev.EscalationEvent]:
+    """Nobody is at it: a plan begins, becomes shorter, or goes on."""
+    header = event.header
+    if running and isinstance(event, ARRIVALS) and header.severity.rank >= running.header.severity.rank:
+        return
+    if reason := STARTS.get(type(event)):
+        scheduled = _started(running, event, writer, rules, reason)
+        promised = scheduled.resolve_due_at or scheduled.acknowledge_due_at or scheduled.update_due_at
+        if running or scheduled.steps or promised:
+            yield scheduled
+    elif isinstance(event, ev.SeverityLowered):
+        policy, steps = planned_for(header, rules, event.recorded_at)
+        promises = _loosened(running, promises_for(header, rules, event.recorded_at, acknowledged=False))
+        if running or steps or promises:
+            kept = {"policy": policy, "level": running.level if running else 0, "paused_at": event.recorded_at}
+            yield writer.plan(ev.EscalationScheduled, running, steps, promises, reason="severity_lowered", **kept)
+    elif running and _followed(running, event):
+        yield writer.plan(
+            ev.EscalationScheduled,
+            running,
+            running.steps,
+            running.promises,
+            reason="incident_changed",
+            policy=running.policy,
+            level=running.level,
+        )
+
+
+def _started(
+    running: Running | None, event: ev.IncidentEvent, writer: Writer, rules: Rules, reason: str
+) -> ev.EscalationScheduled:
+    since = event.recorded_at
+    policy, steps = planned_for(event.header, rules, since)
+    promises: Mapping[str, Promise] = promises_for(event.header, rules, since, acknowledged=False)
+    level = 0
+    if running and isinstance(event, RAISES):
+        level = running.level
+        waiting, standing = running.steps, running.promises
+        if running.paused_at is not None:
+            waiting = shifted(waiting, since - running.paused_at)
+            standing = _standing(running, running.paused_at, event, rules)
+        steps = replanned(steps, waiting)
+        both = {target: tightened(standing.get(target), promises.get(target)) for target in TARGETS}
+        promises = {target: promise for target, promise in both.items() if promise}
+    elif running and isinstance(event, ev.AcknowledgementExpired):
+        # Somebody has to answer anew; when it was to be resolved does not change by that.
+        promises = {**promises, **{one: running.promises[one] for one in (RESOLVE, UPDATE) if one in running.promises}}
+    return writer.plan(
+        ev.EscalationScheduled,
+        running,
+        steps,
+        promises,
+        reason=reason,
+        policy=policy,
+        level=level,
+        paused_at=since if running and running.paused_at is not None else None,
+    )
+
+
+def _acknowledged(
+    running: Running | None, event: ev.IncidentEvent, writer: Writer, rules: Rules
+) -> Iterator[ev.EscalationEvent]:
+    """Somebody is at it: the calls stop, unless each target has to acknowledge. The promise to resolve goes on, and
+    becomes tighter when the severity rises."""
+    if running and running.awaited and isinstance(event, ONE_ANSWERS):
+        missing = tuple(one for one in running.awaited if not _answered(one, event, rules))
+        if missing:
+            if missing != running.awaited or not running.insists:
+                yield writer.write(ev.EscalationAwaited, running, reason="each_must_acknowledge", missing=missing)
+            return
+    elif running and running.insists and not isinstance(event, ev.Mitigated):
+        return
+    if running and (running.steps or running.insists or _stands(running.promises.get(ACKNOWLEDGE))):
+        yield writer.write(ev.EscalationStopped, running, reason="acknowledged")
+    elif isinstance(event, (*RAISES, ev.SeverityLowered)):
+        old = running.promises if running else NO_PROMISE
+        new = promises_for(event.header, rules, event.recorded_at, acknowledged=True)
+        if isinstance(event, ev.SeverityLowered):
+            promises = _loosened(running, new)
+        else:
+            both = {target: tightened(old.get(target), new.get(target)) for target in (RESOLVE, UPDATE)}
+            promises = {target: promise for target, promise in both.items() if promise}
+        if promises != old:
+            level = running.level if running else 0
+            reason = "severity_lowered" if isinstance(event, ev.SeverityLowered) else "severity_raised"
+            yield writer.plan(ev.EscalationScheduled, running, (), promises, reason=reason, level=level)
+
+
+def _answered(recipient: str, event: ev.Acknowledged | ev.Investigating, rules: Rules) -> bool:
+    """Whether `event` is the answer of `recipient`: on its behalf, or by somebody it stands for."""
+    target = getattr(event, "target", "")
+    said = {target, *getattr(event, "answered", ())}
+    if recipient in said or recipient.partition(":")[2] in said:
+        return True
+    return not target and event.actor in standing_for(recipient, rules)
+
+
+def _requested(
+    state: Escalations, event: ev.EscalationRequested, writer: Writer, rules: Rules, now: Instant
+) -> Iterator[ev.EscalationEvent]:
+    """A person wants somebody called now: a level, a target, or whatever comes next."""
+    running = state.running.get(event.incident_id)
+    if running is None:
+        yield writer.plan(ev.EscalationScheduled, None, (), NO_PROMISE, reason="escalation_requested")
+        running = state.running[event.incident_id]
+    level, target = event.level or 0, event.target
+    yield from asked(running, writer, event.header, rules, now, reason="requested", level=level, target=target)
+
+
+def _updated(
+    running: Running | None, event: ev.UpdatedPeople, writer: Writer, rules: Rules
+) -> Iterator[ev.EscalationEvent]:
+    """People were told: the next update is due one cadence later."""
+    promise = renewed(event.header, rules, event.recorded_at)
+    if running and promise is not None:
+        said = {"target": UPDATE, "target_due_at": promise.due_at, "risk_due_at": promise.risk_due_at}
+        yield writer.write(ev.SlaRenewed, running, reason="updated", **said)
+
+
+def _resumed(
+    running: Running, paused_at: Instant, event: ev.IncidentEvent, writer: Writer, rules: Rules
+) -> ev.EscalationResumed:
+    steps = shifted(running.steps, event.recorded_at - paused_at)
+    promises = _standing(running, paused_at, event, rules)
+    return writer.plan(ev.EscalationResumed, running, steps, promises, reason="unsuppressed", paused_at=paused_at)
+
+
+def _standing(running: Running, paused_at: Instant, event: ev.IncidentEvent, rules: Rules) -> Mapping[str, Promise]:
+    """The promises after a pause: later, when they stood still, too."""
+    if not running.promises_paused:
+        return running.promises
+    calendar = terms_for(event.header, rules, event.recorded_at).calendar
+    return {
+        target: continued(promise, paused_at, event.recorded_at, calendar)
+        for target, promise in running.promises.items()
+    }
+
+
+def _loosened(running: Running | None, promises: dict[str, Promise]) -> dict[str, Promise]:
+    """The promises of a severity that was lowered; what is broken stays broken."""
+    old = running.promises if running else NO_PROMISE
+    return promises | {target: promise for target, promise in old.items() if promise.breached}
+
+
+def _followed(running: Running, event: ev.IncidentEvent) -> bool:
+    """Whether `event` changes what a call or a condition of this escalation says."""
+    old, new = running.header, event.header
+    if any(getattr(old, name) != getattr(new, name) for name in FOLLOWED):
+        return True
+    return any(step.terms and step.terms.condition and step.terms.condition.expression for step in running.steps)
+
+
+# ---- what a deadline brings about ------------------------------------------------------------------------------------
+
+
+def _breached(
+    running: Running, target: str, promise: Promise, writer: Writer, rules: Rules, now: Instant
+) -> ev.SlaBreached:
+    again = renewed(running.header, rules, promise.due_at) if target == UPDATE else None
+    if again and again.due_at <= now and rules.escalate.catch_up != ALL:
+        again = renewed(running.header, rules, now)
+    return writer.write(
+        ev.SlaBreached,
+        running,
+        target=target,
+        target_due_at=promise.due_at,
+        reason=f"{target}_breached",
+        next_due_at=again.due_at if again else None,
+        next_risk_due_at=again.risk_due_at if again else None,
+    )
+
+
+def _unresolved(running: Running, writer: Writer, rules: Rules, now: Instant) -> Iterator[ev.EscalationFired]:
+    """The promise to resolve is broken: the next level hears of it, though somebody has acknowledged."""
+    header = running.header
+    if header.severity in rules.escalate.breach_escalates and running.paused_at is None:
+        target = rules.escalate.breach_target
+        yield from asked(running, writer, header, rules, now, reason="sla_breached", target=target)
 
 
 def _stands(promise: Promise | None) -> bool:
     return promise is not None and not promise.breached
-
-
-def _cause(frame: dict[str, Any]) -> tuple[str, str]:
-    return frame["incident_id"], str(frame["incident_version"])
 
 
 def end_of(event: ev.IncidentEvent) -> str:

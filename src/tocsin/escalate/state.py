@@ -1,8 +1,8 @@
 """What escalate knows: per unfinished incident, the steps and promises that still run.
 
 In: nothing but escalate's own events (`evolve.py`). Out: the next deadline. Invariants: the agenda holds for each
-incident here what is due first of its earliest step and the unsaid instants of its promises; an ended incident is not
-here.
+incident here what is due first of its earliest step and the unsaid instants of its promises, but of nothing that stands
+still; an ended incident is not here.
 It does not know incidents for which nothing was ever scheduled.
 """
 
@@ -39,6 +39,17 @@ class Running(msgspec.Struct, kw_only=True):
     """By target; a broken one stays, so that it is not broken twice."""
     written: int = 0
     """Events written for it; makes their ids differ."""
+    level: int = 0
+    """The last that was called in this plan."""
+    policy: str = ""
+    """Name of the policy that the steps are of; empty = the rows of the rules."""
+    paused_at: Instant | None = None
+    """Since when no step is due, because the incident is suppressed."""
+    promises_paused: bool = False
+    awaited: tuple[str, ...] = ()
+    """Who was called and has to acknowledge, each of them."""
+    insists: bool = False
+    """Somebody has acknowledged, and the plan goes on for those who have not."""
 
 
 @dataclass(slots=True)
@@ -58,8 +69,10 @@ class Escalations:
 def deadlines_of(running: Running) -> Iterator[tuple[Instant, str, str]]:
     """(instant, kind, incident id) of what is due for this incident."""
     incident_id = running.header.id
-    if running.steps:
+    if running.steps and running.paused_at is None:
         yield running.steps[0].due_at, STEP, incident_id
+    if running.promises_paused:
+        return
     for target, promise in running.promises.items():
         if not promise.breached:
             if promise.risk_due_at is not None:

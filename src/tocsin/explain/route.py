@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from tocsin.domain import events as ev
+from tocsin.domain.condition import holds
 from tocsin.domain.errors import Reject
-from tocsin.domain.escalation import holds
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
 from tocsin.domain.playbook import minutes_of, playbooks_for
@@ -75,7 +75,7 @@ def of_alert(
             {"name": name, "title": playbook.title, "estimated_duration_minutes": minutes_of(playbook)}
             for name, playbook in playbooks_for(header, rules).items()
         ],
-        "routes": [number for number, route in enumerate(rules.notify.routes, 1) if holds(route.when, header)],
+        "routes": [number for number, route in enumerate(rules.notify.routes, 1) if holds(route.when, header, at)],
         "announced": _announced(opened, rehearsal.events),
         "escalation": rows_of(rehearsal.events, at, COMING),
         "cut": rehearsal.cut,

@@ -29,7 +29,9 @@ from tocsin.notify.plan import (
     CALLS,
     GOOD_NEWS,
     MERGED,
+    Addressed,
     Told,
+    addressed,
     answer_in,
     answers,
     channels_for,
@@ -50,6 +52,8 @@ ANSWERING: Final = (ev.Acknowledged, ev.Investigating, ev.Mitigated, ev.Resolved
 """Incident events after which calls that wait are taken back. Others only repeat that it is answered: a re-announcement
 calls in spite of the acknowledgement."""
 OPENED: Final = ev.Opened.TYPE
+NO_CONTACTS: Final[dict[str, tuple[str, ...]]] = {}
+"""Of a channel: it has an address of its own."""
 
 
 class Notify:
@@ -167,7 +171,7 @@ class Notify:
         """Tell the channels of the incident. A channel that has not heard of it yet hears nothing of its end."""
         held = rules.notify.hold.get(event.header.severity) if isinstance(event, ev.Opened) else None
         context = context_of(event, rules)
-        for channel in channels_for(event.header, rules.notify):
+        for channel in channels_for(event.header, rules.notify, event.recorded_at):
             recipient = f"channel:{channel}"
             for waiting in state.waiting(event.incident_id):
                 # The opening is still on hold, and this message says all that it would have said.
@@ -187,14 +191,18 @@ class Notify:
     ) -> Iterator[ev.Event]:
         if event.TYPE not in rules.notify.events:
             return
-        fired = event if isinstance(event, ev.EscalationFired) else None
-        named = tuple(dict.fromkeys(fired.step.notification_channels)) if fired else ()
         answer = state.answered.get(event.incident_id)
         late = answer is not None and event.incident_version <= answer.version and answers(answer.word, step_of(event))
         context = context_of(event, rules)
-        for channel in named or channels_for(event.header, rules.notify):
-            recipient = f"team:{fired.team}" if fired else f"channel:{channel}"
-            planned = self._planned(event, channel, recipient, context, rules, now)
+        if isinstance(event, ev.EscalationFired):
+            told = addressed(event, rules.notify)
+        else:
+            told = [
+                Addressed(name, f"channel:{name}", {})
+                for name in channels_for(event.header, rules.notify, event.recorded_at)
+            ]
+        for channel, recipient, contacts in told:
+            planned = self._planned(event, channel, recipient, context, rules, now, contacts)
             yield planned
             if answer is not None and late:
                 yield self._taken_back(planned, f"{answer.word}_first", rules, now)
@@ -254,6 +262,7 @@ class Notify:
         context: dict[str, Any],
         rules: Rules,
         now: Instant,
+        contacts: dict[str, tuple[str, ...]] = NO_CONTACTS,
     ) -> ev.DeliveryPlanned:
         cause, step = ev.event_id(event), step_of(event)
         return ev.DeliveryPlanned(
@@ -268,7 +277,7 @@ class Notify:
             step=step,
             recipient=recipient,
             page=is_page(event),
-            contacts=event.contacts if isinstance(event, ev.EscalationFired) else {},
+            contacts=contacts,
             send_due_at=now,
             context=context,
         )

@@ -38,6 +38,11 @@ _HEADLINES: Final = {
     "incident.resolved": "Resolved",
     "incident.closed": "Closed",
 }
+_CALLED: Final = {
+    "requested": "Somebody asks for you",
+    "sla_breached": "It should be resolved by now",
+}
+"""Why a call is made, where it is not that nobody has answered."""
 _GOOD: Final = frozenset({"incident.resolved", "incident.closed", "incident.mitigated", "incident.acknowledged"})
 
 
@@ -105,7 +110,8 @@ def message_of(context: Mapping[str, Any]) -> Message:
 def _headline(kind: str, context: Mapping[str, Any], incident: Mapping[str, Any]) -> str:
     if call := context.get("escalation"):
         again = ", called again" if call.get("repeat") else ""
-        return one_line(f"Nobody has answered: escalation level {call.get('level')}, {call.get('team')}{again}")
+        why = _CALLED.get(str(call.get("reason")), "Nobody has answered")
+        return one_line(f"{why}: escalation level {call.get('level')}, {call.get('team')}{again}")
     if promise := context.get("sla"):
         broken = "is broken" if kind == "sla.breached" else "is at risk"
         return one_line(f"The promise to {promise.get('target')} {broken}: due {instant_text(promise.get('due_at'))}")

@@ -5,17 +5,20 @@ is always named; a context is JSON-ready and at most `CONTEXT_BYTES_MAX`.
 It renders nothing: that is the channel's part.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from tocsin.domain import events as ev
-from tocsin.domain.escalation import holds, next_of, steps_for
+from tocsin.domain.condition import holds
+from tocsin.domain.directory import Recipient
+from tocsin.domain.escalation import next_of, steps_for
 from tocsin.domain.header import HEADER_BYTES_MAX, IncidentHeader, cut_text
+from tocsin.domain.instant import Instant
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import NotifyRules, Rules
 from tocsin.domain.severity import Severity
-from tocsin.domain.sla import RESOLVE
+from tocsin.domain.sla import ACKNOWLEDGE
 from tocsin.wire.events import rfc3339
 
 CONTEXT_BYTES_MAX: Final = 16 * 1024
@@ -44,6 +47,9 @@ URGENT: Final = Severity.CRITICAL
 PLANNED_ANEW: Final = (ev.Opened, ev.Reopened, ev.AcknowledgementExpired)
 """Incident events after which the escalation starts from the top, so that the rules alone tell what comes next."""
 
+INSISTS: Final = ".insists"
+"""End of the step of a call that an acknowledgement does not take back."""
+
 Told = ev.IncidentEvent | ev.EscalationEvent
 
 
@@ -51,17 +57,19 @@ def step_of(event: Told) -> str:
     """The word of the step: the event's type; with level and repeat for a call, with the target for a promise."""
     if isinstance(event, ev.EscalationFired):
         again = f".{event.step.repeat}" if event.step.repeat else ""
-        return f"escalation.{event.step.level}{again}"
+        return f"escalation.{event.step.level}{again}{INSISTS if event.insists else ''}"
     return f"{event.TYPE}.{event.target}" if isinstance(event, ev.SlaEvent) else event.TYPE
 
 
 def answers(word: str, step: str) -> bool:
     """Whether an incident that is answered (`word`) makes a message of `step` pointless.
 
-    A promise to resolve is not kept by an acknowledgement.
+    A promise to resolve is not kept by an acknowledgement, and what insists calls in spite of it.
     """
+    if step.endswith(INSISTS):
+        return word != "acknowledged"
     if step.startswith("sla."):
-        return word != "acknowledged" or not step.endswith(f".{RESOLVE}")
+        return word != "acknowledged" or step.endswith(f".{ACKNOWLEDGE}")
     return step in CALLS or step.startswith("escalation.")
 
 
@@ -78,10 +86,30 @@ def answer_in(event: ev.IncidentEvent) -> str:
     return "acknowledged" if header.acknowledged_at is not None else ""
 
 
-def channels_for(header: IncidentHeader, rules: NotifyRules) -> tuple[str, ...]:
-    """The channels of all routes that match, each once; those of the catch-all when none does."""
-    matching = (channel for route in rules.routes if holds(route.when, header) for channel in route.channels)
+def channels_for(header: IncidentHeader, rules: NotifyRules, now: Instant) -> tuple[str, ...]:
+    """The channels of all routes that match at `now`, each once; those of the catch-all when none does."""
+    matching = (channel for route in rules.routes if holds(route.when, header, now) for channel in route.channels)
     return tuple(dict.fromkeys(matching)) or tuple(dict.fromkeys(rules.catch_all)) or (FALLBACK,)
+
+
+class Addressed(NamedTuple):
+    """Over which channel a call goes to whom."""
+
+    channel: str
+    recipient: str
+    contacts: dict[str, tuple[str, ...]]
+
+
+def addressed(fired: ev.EscalationFired, rules: NotifyRules) -> list[Addressed]:
+    """One for each (recipient, channel): the own channels of whoever is called, else those of the step, else those of
+    the routes."""
+    targets = fired.targets or (Recipient(recipient=f"team:{fired.team}", contacts=fired.contacts),)
+    named = fired.step.notification_channels
+    found = {}
+    for target in targets:
+        for channel in target.channels or named or channels_for(fired.header, rules, fired.recorded_at):
+            found[channel, target.recipient] = Addressed(channel, target.recipient, target.contacts)
+    return list(found.values())
 
 
 def is_page(event: Told) -> bool:
@@ -115,6 +143,8 @@ def context_of(event: Told, rules: Rules) -> dict[str, Any]:
             "repeat": event.step.repeat,
             "due_at": rfc3339(event.step.due_at),
             "lateness_seconds": event.lateness_seconds,
+            "reason": event.reason,
+            "missed": event.missed,
         }
     elif isinstance(event, ev.SlaEvent):
         context["sla"] = {"target": event.target, "due_at": rfc3339(event.target_due_at)}
@@ -132,7 +162,7 @@ def _upcoming(event: Told, rules: Rules) -> ev.EscalationStep | None:
     if isinstance(event, ev.EscalationFired):
         return event.upcoming
     if isinstance(event, PLANNED_ANEW) and event.header.acknowledged_at is None:
-        return next_of(steps_for(event.header, rules.escalation, event.recorded_at))
+        return next_of(steps_for(event.header, rules, event.recorded_at))
     return None
 
 

@@ -8,7 +8,7 @@ import pytest
 from tocsin.domain import events as ev
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.lifecycle import Status
-from tocsin.domain.rules import EscalationRule, Matcher, Rules, SlaTarget, Team
+from tocsin.domain.rules import EscalateRules, EscalationRule, Matcher, Rules, SlaTarget, Team
 from tocsin.domain.severity import Severity
 from unit.escalate.story import INCIDENT, Subject, at, escalation, words
 
@@ -24,7 +24,8 @@ def row(level: int, to: str, after: float, *severities: Severity, **more: Any) -
 
 def policy(*rows: EscalationRule, sla: dict[Severity, SlaTarget] | None = None, **teams: str) -> Rules:
     directory = {name: Team(contacts={"email": (address,)}) for name, address in teams.items()}
-    return Rules(version=3, escalation=rows, sla=sla or {}, teams=directory)
+    quiet = EscalateRules(breach_escalates=())
+    return Rules(version=3, escalation=rows, escalate=quiet, sla=sla or {}, teams=directory)
 
 
 def sla(acknowledge: float, resolve: float) -> SlaTarget:

@@ -77,3 +77,19 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     fallback: str = ""
     """Team that is called when a level reaches nobody; empty = the catch-all team."""
     description: str = ""
+
+
+class EscalateRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How escalation goes on after an outage and after a broken promise."""
+
+    catch_up: str = "collapse"
+    """Of what came due while nothing ran: `all` calls for each repeat, `collapse` once for the repeats of a level,
+    `skip` calls only the last level where it is later than `late_after`."""
+    late_after: timedelta = timedelta(minutes=5)
+    """From when on `skip` holds a call to be too late."""
+    breach_escalates: tuple[Severity, ...] = (Severity.EMERGENCY, Severity.CRITICAL)
+    """Severities whose incidents escalate by themselves when the promise to resolve is broken."""
+    breach_target: str = ""
+    """Who is called then; empty = the next level, and the team's management behind the last one."""
+    sla_waits: bool = False
+    """Whether promises stand still while an incident is suppressed."""

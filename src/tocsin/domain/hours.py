@@ -1,0 +1,42 @@
+"""When somebody a level calls begins to work: for levels that are for working hours alone. Pure.
+
+In: the targets of a level, the rules, an instant. Out: None = call now; else the first instant at which one of them
+works. Invariant: a level waits at most `WAIT_MAX`; whoever has no working hours works always.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Final
+
+from tocsin.domain.directory import in_hours, standing_for
+from tocsin.domain.instant import Instant
+from tocsin.domain.rules import Rules, Target, User
+from tocsin.domain.schedule import on_call_at
+from tocsin.domain.schedule.calendar import next_change
+
+WAIT_MAX: Final = timedelta(days=7)
+"""A calendar that never opens must not silence a level for ever."""
+
+
+def opening(targets: Iterable[Target], rules: Rules, at: Instant) -> Instant | None:
+    """The first instant after `at` at which a user of `targets` works; None when one does now, or when none of the
+    targets is a person."""
+    users = list(dict.fromkeys(_users(targets, rules, at)))
+    if not users or any(in_hours(user, rules, at) for user in map(rules.users.__getitem__, users)):
+        return None
+    return min(min(_opens(rules.users[user], rules, at) for user in users), at + WAIT_MAX)
+
+
+def _users(targets: Iterable[Target], rules: Rules, at: Instant) -> Iterator[str]:
+    """The people behind `targets`: of a schedule whoever is on duty."""
+    for target in targets:
+        team = rules.teams.get(target.name) if target.kind == "team" else None
+        schedule = target.name if target.kind == "schedule" else team.schedule if team else ""
+        names = on_call_at(schedule, rules, at).users if schedule in rules.schedules else standing_for(target, rules)
+        yield from (name for name in names if name in rules.users)
+
+
+def _opens(user: User, rules: Rules, at: Instant) -> Instant:
+    """When the working hours of a user begin who is out of them at `at`."""
+    calendar = rules.calendars.get(user.working_hours)
+    return (next_change(calendar, at) if calendar is not None else None) or at + WAIT_MAX
