@@ -66,7 +66,13 @@ class RulesChanged(msgspec.Struct, frozen=True):
     version: int
 
 
-Input = Sighting | Command | Fact | Deadline | Room | DeliveryResult | RulesChanged
+class CommandSent(msgspec.Struct, frozen=True):
+    """A command to the owner of another partition (`Sending.outgoing`) is in the log."""
+
+    command_id: str
+
+
+Input = Sighting | Command | CommandSent | Fact | Deadline | Room | DeliveryResult | RulesChanged
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +124,16 @@ class Decider(Protocol[State]):
 
     def effects(self, state: State) -> Sequence[Effect]:
         """Attempted and unfinished deliveries (notify; the others: empty)."""
+
+
+@runtime_checkable
+class Sending(Protocol):
+    """A decider that asks owners of other partitions for something, by commands."""
+
+    def outgoing(self, state: Any) -> Sequence[Command]:
+        """Commands that follow from committed events and are not known to be in the log. Each is written there at
+        least once, then `CommandSent` is given to `decide`, which must take it out of here. Who reads it twice answers
+        once: the id is a function of the event."""
 
 
 @runtime_checkable

@@ -28,6 +28,7 @@ from tocsin.runtime.effects import Effects
 from tocsin.runtime.folding import fold
 from tocsin.runtime.gate import Gate
 from tocsin.runtime.journal import Journal
+from tocsin.runtime.outgoing import written
 from tocsin.runtime.pending import Pending, item_of
 from tocsin.runtime.positions import Positions
 from tocsin.runtime.rejects import reject_record
@@ -122,8 +123,6 @@ class Owner:
         self.latest = max(self.latest, self.world.now())
         return self.latest
 
-    # ---- load --------------------------------------------------------------------------------------------------------
-
     async def load(self, generation: int = 0) -> None:
         """Fold the journal, check the sources, claim, and take up unfinished effects.
 
@@ -212,7 +211,8 @@ class Owner:
         try:
             batch = read_batch(record.value or b"")
         except msgspec.MsgspecError as error:
-            await self._reject(NORMALIZED, record, Reject("bad_batch", str(error)))
+            bad = Reject("bad_batch", str(error))
+            await reject_record(self.world, NORMALIZED.name, self.partition, record, bad, self.stage.name)
             return 0
         source = batch.raw_source
         number = batch.behind(self.positions.mark(source))  # ingest repeats itself after a crash (PROTOCOL §4)
@@ -239,15 +239,12 @@ class Owner:
         try:
             command = decode_command(record.value)
         except Reject as error:
-            await self._reject(COMMANDS, record, error)
+            await reject_record(self.world, COMMANDS.name, self.partition, record, error, self.stage.name)
             return 0
         if await forwarded(self.world, command, record, self.partition, self._partitions):
             return 0
         await self._apply(command)
         return 1
-
-    async def _reject(self, topic: Topic, record: Record, error: Reject) -> None:
-        await reject_record(self.world, topic.name, self.partition, record, error, self.stage.name)
 
     async def _take_fact(self, topic: Topic, record: Record) -> int:
         try:
@@ -329,6 +326,9 @@ class Owner:
             busy |= await self._fire(at)
             busy |= await self._fill_lanes(at)
         await self._settle()
+        for sent in await written(self.stage, self.state, self.world, self._partitions):
+            busy |= await self._apply(sent)
+            await self._settle()
         if self._overdue() <= 0:
             await self._commit()
         return busy
