@@ -79,7 +79,7 @@ class Correlate:
 
     # ---- written down and shown ----------------------------------------------------------------------------
 
-    layout = 2
+    layout = 3
     shows = topics.STATE
     shown_part = freezing.INCIDENTS
 

@@ -27,6 +27,9 @@ def _change(state: State, event: ev.Event) -> None:
         _silence(state, event)
     if isinstance(event, ev.Retired):
         _retire(state, event)
+    if isinstance(event, ev.IncidentEvent):
+        before = state.incidents.get(event.incident_id)
+        state.carried(before.header if before is not None else None, event.header)
     apply(state, event)
     if isinstance(event, ev.IncidentEvent):
         incident = state.incidents.get(event.incident_id)

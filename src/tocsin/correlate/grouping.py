@@ -1,12 +1,11 @@
-"""Which rule applies to an alert, which group it falls into, and who is assigned. Pure functions of alert and rules."""
+"""Which rule applies to an alert, and which group it falls into. Pure functions of alert and rules."""
 
 from typing import Final, NamedTuple
 
 from tocsin.domain.alert import AlertBody
 from tocsin.domain.header import TITLE_MAX, cut_text
 from tocsin.domain.ids import short_hash
-from tocsin.domain.rules import Assignment, CorrelationRule, Rules
-from tocsin.domain.severity import Severity
+from tocsin.domain.rules import CorrelationRule, Rules
 from tocsin.domain.window import Window
 
 DEFAULT_GROUP_BY: Final = ("cluster", "service", "alertname")
@@ -65,9 +64,3 @@ def placement(body: AlertBody, partition_key: str, correlation_id: str, rules: R
 
 def category_of(body: AlertBody, rule: CorrelationRule) -> str:
     return body.category or rule.category or DEFAULT_CATEGORY
-
-
-def assigned_to(category: str, severity: Severity, assignment: Assignment) -> tuple[str, str]:
-    """(team by category, responder by severity); empty where the table has no row."""
-    responder = assignment.by_severity.get(severity, "")
-    return assignment.by_category.get(category, "") or responder, responder

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tocsin.correlate.attach import reopened
-from tocsin.correlate.grouping import DEFAULT_CATEGORY, Placement, assigned_to, rule_named
+from tocsin.correlate.grouping import DEFAULT_CATEGORY, Placement, rule_named
 from tocsin.correlate.state import State
 from tocsin.correlate.write import HEADER_TEXT_MAX, Pen
 from tocsin.domain import events as ev
 from tocsin.domain.alert import Sighting
+from tocsin.domain.assignment import assigned_to
 from tocsin.domain.command import ARGUMENTS, VERBS, Command
 from tocsin.domain.errors import IllegalTransition, Reject
 from tocsin.domain.header import SUMMARY_MAX, TITLE_MAX, IncidentHeader, cut_text
@@ -146,7 +147,8 @@ def declared(pen: Pen, command: Command) -> ev.Opened:
         raise Reject("wrong_type", "arguments.labels must be an object of texts")
     severity = severity_of(_text(arguments, "severity", 40) or "high", pen.rules.ingest.severities)
     category = _text(arguments, "category", HEADER_TEXT_MAX) or DEFAULT_CATEGORY
-    team, responder = assigned_to(category, severity, pen.rules.assignment)
+    service = _text(arguments, "service", HEADER_TEXT_MAX)
+    assigned = assigned_to(category, severity, service, pen.rules, pen.now, pen.state.load)
     correlation_id = _text(arguments, "correlation_id", HEADER_TEXT_MAX)
     rule = pen.rules.correlation[0] if pen.rules.correlation else rule_named("", pen.rules)
     key = f"correlation_id={correlation_id}" if correlation_id else f"declared={command.command_id}"
@@ -161,16 +163,25 @@ def declared(pen: Pen, command: Command) -> ev.Opened:
         status=Status.OPEN,
         opened_at=pen.now,
         category=category,
-        service=_text(arguments, "service", HEADER_TEXT_MAX),
-        team=team,
-        assignee=responder,
+        service=service,
+        team=assigned.team,
+        assignee=assigned.assignee,
         source="declared",
         correlation_id=correlation_id,
         summary=_text(arguments, "summary", SUMMARY_MAX),
         labels={cut_text(k, HEADER_TEXT_MAX): cut_text(labels[k], HEADER_TEXT_MAX) for k in sorted(labels)[:16]},
     )
     where = Placement(short_hash("group", partition_key, rule.name, key), key, {}, rule)
-    return pen.opening(header, ordinal, where, partition_key, pen.now, "declared", pinned=True)
+    return pen.opening(
+        header,
+        ordinal,
+        where,
+        partition_key,
+        pen.now,
+        "declared",
+        pinned=True,
+        assigned_because=assigned.because,
+    )
 
 
 def acknowledge_by_alert(pen: Pen, sighting: Sighting) -> Iterator[ev.Event]:

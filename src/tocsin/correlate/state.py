@@ -17,8 +17,10 @@ from tocsin.correlate.roster import Roster, Rosters
 from tocsin.domain.agenda import Agenda
 from tocsin.domain.alert import AlertFacts, Episode, RawMark
 from tocsin.domain.events import CommandEvent
+from tocsin.domain.header import IncidentHeader
 from tocsin.domain.incident import Incident, Member
 from tocsin.domain.instant import Instant
+from tocsin.domain.lifecycle import UNFINISHED
 
 __all__ = ["GRACE", "OUTCOME_KEPT", "TOMBSTONE_KEPT", "Group", "Roster", "State", "episode_key"]
 
@@ -66,6 +68,8 @@ class State:
         """Alert ids, oldest first, of fingerprints with more than one episode."""
         self.groups: dict[str, Group] = {}
         self.numbers: dict[str, str] = {}
+        self.load: dict[str, int] = {}
+        """Unfinished incidents by assignee; nobody with none."""
         self.outcomes: dict[str, CommandEvent] = {}
         self.last_resolve: dict[str, Instant] = {}
         """Fingerprint -> the latest resolve that ended nothing: of something unknown, or resolved already."""
@@ -159,6 +163,21 @@ class State:
             return (known,) if episode_key(self.alerts[known]) == key else ()
         return self.episodes.get(key, ())
 
+    def carried(self, was: IncidentHeader | None, now: IncidentHeader) -> None:
+        """Count anew who carries an incident whose header changes from `was` (None: it opens) to `now`."""
+        before = was.assignee if was is not None and was.status in UNFINISHED else ""
+        after = now.assignee if now.status in UNFINISHED else ""
+        if before == after:
+            return
+        if after:
+            self.load[after] = self.load.get(after, 0) + 1
+        if before:
+            left = self.load[before] - 1
+            if left:
+                self.load[before] = left
+            else:
+                del self.load[before]
+
     def find(self, reference: str) -> Incident | None:
         """The incident of an id or a number, following merges to the one that survived."""
         incident = self.incidents.get(self.numbers.get(reference, reference))
@@ -229,6 +248,7 @@ class State:
             "known": self.known,
             "groups": {key: msgspec.to_builtins(value) for key, value in self.groups.items()},
             "numbers": self.numbers,
+            "load": self.load,
             "outcomes": self.outcomes,
             "last_resolve": self.last_resolve,
             "retired": self.retired,

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tocsin.correlate.grouping import Placement, assigned_to, category_of
+from tocsin.correlate.grouping import Placement, category_of
 from tocsin.correlate.state import Roster, State
 from tocsin.domain import events as ev
 from tocsin.domain import ids
 from tocsin.domain.alert import AlertBody, AlertFacts, Sighting, event_time
+from tocsin.domain.assignment import assigned_to
 from tocsin.domain.header import SUMMARY_MAX, TITLE_MAX, IncidentHeader, cut_text, fitted
 from tocsin.domain.incident import Incident
 from tocsin.domain.instant import Instant, day_of, to_us
@@ -119,7 +120,7 @@ class Pen:
         """A new incident whose first member `facts` describe."""
         number, ordinal = self.next_number()
         category = category_of(body, where.rule)
-        team, responder = assigned_to(category, facts.severity, self.rules.assignment)
+        assigned = assigned_to(category, facts.severity, body.service, self.rules, self.now, self.state.load)
         header = IncidentHeader(
             id=self.id_for(facts.alert_id, facts.fingerprint, facts.start),
             number=number,
@@ -130,8 +131,8 @@ class Pen:
             opened_at=self.now,
             category=cut_text(category, HEADER_TEXT_MAX),
             service=cut_text(body.service, HEADER_TEXT_MAX),
-            team=team,
-            assignee=responder,
+            team=assigned.team,
+            assignee=assigned.assignee,
             source=cut_text(body.source, HEADER_TEXT_MAX),
             correlation_id=cut_text(facts.correlation_id, HEADER_TEXT_MAX),
             alerts=1,
@@ -141,7 +142,17 @@ class Pen:
             labels=_short(where.labels),
             links=_links(body.links),
         )
-        return self.opening(header, ordinal, where, partition_key, facts.start, reason, alert=facts, **fields)
+        return self.opening(
+            header,
+            ordinal,
+            where,
+            partition_key,
+            facts.start,
+            reason,
+            alert=facts,
+            assigned_because=assigned.because,
+            **fields,
+        )
 
     def id_for(self, alert_id: str, fingerprint: str, start: Instant) -> str:
         """Id of an incident that this decision opens for an alert."""

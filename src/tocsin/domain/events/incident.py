@@ -35,6 +35,8 @@ class Opened(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the correlation rule that grouped it."""
     gap_seconds: float = 600.0
     """The window's gap, frozen at the opening."""
+    assigned_because: str = ""
+    """Why: `by_service`, `by_category`, `by_severity`, `by_skill: …`, `by_load: …`, `by_command`."""
     seen: tuple[Instant, ...] = ()
     """Sightings so far, where its rule has a threshold that they are below."""
 
