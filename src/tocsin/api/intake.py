@@ -103,10 +103,16 @@ async def _take(
             seed=secrets.token_hex(16),
             partitions=partitions,
         )
-        return taken, await _publish(serving, taken, partitions)
+        return taken, await store(serving, taken)
 
 
-async def _publish(serving: Serving, taken: Intake, partitions: int) -> dict[int, str]:
+async def store(serving: Serving, taken: Intake) -> dict[int, str]:
+    """Write the records of a request, and return the alert ids of its items by their index.
+
+    Raises:
+        Failure: the log cannot take them now.
+    """
+    partitions = serving.node.broker.partitions(RAW.name)
     by_partition: dict[int, list[IntakeRecord]] = {}
     for record in taken.records:
         by_partition.setdefault(ids.partition_of_key(record.partition_key, partitions), []).append(record)

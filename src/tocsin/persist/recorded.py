@@ -4,8 +4,9 @@ In: `Queries` and an incident. Out: records in the order of its timeline, by one
 decoded here: a record may be of a newer version.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from tocsin.persist import answer
 from tocsin.persist.queries import Queries
 from tocsin.topics import ESCALATIONS, INCIDENTS, NOTIFICATIONS
 
@@ -49,3 +50,52 @@ def incident_with(queries: Queries, reference: str) -> str:
             (reference,) * 4,
         ).fetchone()
     return str(row[0]) if row is not None else ""
+
+
+class Arrival(NamedTuple):
+    """How an alert came into its incident."""
+
+    incident_id: str
+    number: str
+    type: str
+    """`incident.opened`, `incident.alert_attached` or `incident.late_amended`."""
+    reason: str
+    first_alert: str
+    """Id of the alert that came first into the incident; its own when it opened it."""
+
+
+def arrival_of(queries: Queries, alert_id: str) -> Arrival | None:
+    """How the alert came into the incident that it is in now; None while no incident has a member of this id.
+
+    An alert that only continues a known one has no member of its own.
+    """
+    with queries.reader() as connection:
+        found = connection.execute(
+            "SELECT alerts.incident_id, incidents.number, alerts.attached_us FROM alerts"
+            " JOIN incidents ON incidents.id = alerts.incident_id WHERE alert_id = ?",
+            (alert_id,),
+        ).fetchone()
+        if found is None:
+            return None
+        incident_id, number, attached_us = found
+        (first,) = connection.execute(
+            "SELECT alert_id FROM alerts WHERE incident_id = ? ORDER BY attached_us, alert_id LIMIT 1", (incident_id,)
+        ).fetchone()
+        event = connection.execute(
+            "SELECT timeline.type, timeline.reason FROM timeline CROSS JOIN log ON log.topic = ?"
+            " AND log.partition = timeline.partition AND log.offset = timeline.offset"
+            " WHERE incident_id = ? AND at_us = ? AND journal = 0"
+            " AND json_extract(CAST(log.value AS TEXT), '$.alert.alert_id') = ? LIMIT 1",
+            (INCIDENTS.name, incident_id, attached_us, alert_id),
+        ).fetchone()
+    kind, reason = event or ("incident.alert_moved", "alert_moved")
+    return Arrival(incident_id, number, kind, reason, first)
+
+
+def alert_of(queries: Queries, alert_id: str) -> dict[str, Any] | None:
+    """One alert by its id, as the list of alerts shows it; None when no incident has it."""
+    with queries.reader() as connection:
+        row = connection.execute(
+            "SELECT attached_us, alert_id, doc, facts FROM alerts WHERE alert_id = ?", (alert_id,)
+        ).fetchone()
+    return answer.alert(row) if row is not None else None
