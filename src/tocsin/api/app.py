@@ -8,9 +8,12 @@ from starlette.exceptions import HTTPException
 
 import tocsin
 from tocsin.api import alerting, commands, explain, incidents, intake, log, operations, pages, rejected
+from tocsin.api.alertmanager import routers as alertmanager
 from tocsin.api.answer import Failure
 from tocsin.api.gate import Gate
 from tocsin.api.serving import Serving
+from tocsin.api.settings import router as documents
+from tocsin.api.silences import router as silences
 from tocsin.domain.errors import Reject, Retry
 from tocsin.persist.sqlite import Unusable
 from tocsin.runtime.broker import Unavailable
@@ -38,6 +41,8 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
     app.state.serving = Serving(node, settings, clock or SystemClock())
     for part in (intake, incidents, alerting, commands, explain, log, rejected, operations, pages):
         app.include_router(part.router)
+    for router in (documents, silences, *alertmanager):
+        app.include_router(router)
     app.add_exception_handler(Failure, _failure)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ValidationError, _invalid)

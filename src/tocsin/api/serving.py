@@ -28,6 +28,7 @@ class Serving:
     def __init__(self, node: Node, settings: Settings, clock: Clock) -> None:
         self.node = node
         self.clock = clock
+        self.started_at = clock.now()
         self.settings = settings
         self._incarnations: dict[str, str] = {}
         self.body_seconds = BODY_SECONDS_MAX

@@ -8,7 +8,7 @@ It writes nothing, and knows nothing of who may write.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
@@ -16,17 +16,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from tocsin.domain.directory import KINDS as TARGET_KINDS
 from tocsin.domain.errors import TocsinError
 from tocsin.domain.rules import (
     DOCUMENTS,
     KINDS,
     Calendar,
     LabelMatch,
-    Layer,
     Maintenance,
-    Override,
     Policy,
-    Restriction,
     Rules,
     Schedule,
     Silence,
@@ -52,8 +50,6 @@ COUNT_MAX: Final = {
     "playbook": 500,
 }
 """Documents of a kind: all rules are in the memory of every process, and silences are asked for every alert."""
-REGEX_MAX: Final = 512
-"""Letters of a pattern that labels are matched with."""
 MATCHERS_MAX: Final = 64
 
 
@@ -200,30 +196,48 @@ def _wrong_document(rules: Rules, after: Rules, key: str) -> list[str]:
 
 
 def _wrong(value: Any) -> Iterator[str]:
-    if isinstance(value, Silence):
+    if naive := [*_naive(value)]:
+        yield from naive
+    elif isinstance(value, Silence):
         yield from _wrong_silence(value)
     elif isinstance(value, Maintenance):
         yield from _wrong_matchers(value.matchers)
         yield from _wrong_zone(value.time_zone)
-        yield from _wrong_hours(value.windows)
         if value.starts_at and value.ends_at and value.ends_at <= value.starts_at:
             yield "ends_at is not after starts_at"
-    elif isinstance(value, Schedule):
+    elif isinstance(value, Schedule | Calendar):
         yield from _wrong_zone(value.time_zone)
-        for layer in value.layers:
-            yield from _wrong_layer(layer)
-    elif isinstance(value, Override):
-        if value.end <= value.start:
-            yield "end is not after start"
     elif isinstance(value, User):
         yield from _wrong_zone(value.time_zone or "UTC")
         yield from ("an absence ends before it starts" for absence in value.away if absence.end <= absence.start)
     elif isinstance(value, Policy):
-        if not value.levels:
-            yield "at least one level is needed"
-    elif isinstance(value, Calendar):
-        yield from _wrong_zone(value.time_zone)
-        yield from _wrong_hours(value.hours)
+        yield from _wrong_policy(value)
+
+
+def _naive(value: Any, name: str = "") -> Iterator[str]:
+    """Instants without a zone, anywhere in a document: they cannot be compared with those that have one."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            yield f"{name} {value.isoformat()} needs a zone, such as {value.isoformat()}Z"
+    elif isinstance(value, msgspec.Struct):
+        for field in value.__struct_fields__:
+            yield from _naive(getattr(value, field), field)
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _naive(one, name)
+
+
+def _wrong_policy(policy: Policy) -> Iterator[str]:
+    if not policy.levels:
+        yield "at least one level is needed"
+    for number, level in enumerate(policy.levels, 1):
+        if not level.targets:
+            yield f"level {number} names nobody"
+        for target in level.targets:
+            if target.kind not in TARGET_KINDS:
+                near = get_close_matches(target.kind, TARGET_KINDS, n=1)
+                hint = f", did you mean {near[0]!r}?" if near else f"; there are {', '.join(TARGET_KINDS)}"
+                yield f"level {number}: {target.kind!r} is no kind of target{hint}"
 
 
 def _wrong_silence(silence: Silence) -> Iterator[str]:
@@ -231,30 +245,14 @@ def _wrong_silence(silence: Silence) -> Iterator[str]:
         yield "at least one matcher is needed"
     if silence.ends_at <= silence.starts_at:
         yield "ends_at is not after starts_at"
-    bad = list(_wrong_matchers(silence.matchers))
-    yield from bad
-    if silence.matchers and not bad and all(_matches_empty(one) for one in silence.matchers):
+    yield from _wrong_matchers(silence.matchers)
+    if silence.matchers and all(one.matches({}) for one in silence.matchers):
         yield "at least one matcher must not match the empty text: it would silence everything"
 
 
-def _wrong_matchers(matchers: Any) -> Iterator[str]:
+def _wrong_matchers(matchers: Sequence[LabelMatch]) -> Iterator[str]:
     if len(matchers) > MATCHERS_MAX:
         yield f"{len(matchers)} matchers; at most {MATCHERS_MAX} are allowed"
-    for match in matchers:
-        if not match.name:
-            yield "a matcher needs the name of a label"
-        elif match.is_regex and len(match.value) > REGEX_MAX:
-            yield f"the pattern for {match.name} has {len(match.value)} letters; at most {REGEX_MAX} are allowed"
-        elif match.is_regex:
-            try:
-                re.compile(match.value)
-            except (re.error, RecursionError, OverflowError) as error:
-                yield f"{match.value!r} is no pattern: {error}"
-
-
-def _matches_empty(match: LabelMatch) -> bool:
-    is_match = re.fullmatch(match.value, "") is not None if match.is_regex else match.value == ""
-    return is_match == match.is_equal
 
 
 def _wrong_zone(name: str) -> Iterator[str]:
@@ -262,32 +260,6 @@ def _wrong_zone(name: str) -> Iterator[str]:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError):  # a name that is none, a directory, nothing of that name
         yield f"{name!r} is no time zone, such as Europe/London"
-
-
-_TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
-
-
-def _wrong_hours(hours: tuple[Restriction, ...]) -> Iterator[str]:
-    for one in hours:
-        for text in (one.start, one.end):
-            if not _TIME.fullmatch(text):
-                yield f"{text!r} is no time of day, such as 09:00"
-        if not all(0 <= day <= 6 for day in one.days):
-            yield f"days {list(one.days)}: 0 is Monday, 6 is Sunday"
-
-
-def _wrong_layer(layer: Layer) -> Iterator[str]:
-    yield from _wrong_hours(layer.restrictions)
-    if not layer.users:
-        yield "a layer needs users"
-    if layer.length < 1 or layer.unit not in ("hour", "day", "week"):
-        yield f"{layer.length} {layer.unit!r} is no length of a turn: 1 or more of hour, day, week"
-    for text in (layer.starts_at, layer.until):
-        try:
-            if text and datetime.fromisoformat(text).tzinfo is not None:
-                yield f"{text!r} is wall clock: without a zone"
-        except ValueError:
-            yield f"{text!r} is no wall clock, such as 2026-01-05T09:00"
 
 
 _UNKNOWN: Final = re.compile(r"unknown field `([^`]*)`")
