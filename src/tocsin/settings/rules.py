@@ -6,10 +6,11 @@ A list or table that is given replaces the default one whole; single fields keep
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tocsin.domain import rules as domain
 from tocsin.domain.events import BY_TYPE
+from tocsin.domain.expression import compile_expression
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.severity import Severity
 from tocsin.settings.directory import AssignmentPart
@@ -38,11 +39,14 @@ def _event(value: Any) -> Any:
     return value
 
 
-def _fields_only(value: Any) -> Any:
-    if isinstance(value, str):
-        raise ValueError(
-            "expressions come in a later version; write fields, such as {severity: [critical], status: [open]}"
-        )
+def _fields(value: Any) -> Any:
+    """A condition that is one text is an expression."""
+    return {"expression": value} if isinstance(value, str) else value
+
+
+def _expression(value: str) -> str:
+    if value:
+        compile_expression(value)
     return value
 
 
@@ -52,13 +56,17 @@ class ConditionPart(Part):
     category: OneOrMore[str] = Field(default=(), description="Categories that match; empty = all.")
     service: OneOrMore[str] = Field(default=(), description="Services that match; empty = all.")
     labels: dict[Label, str] = Field(default={}, description="Labels of the group that must have these values.")
-    expression: str = Field(default="", description="What else must hold: severity >= 'high' AND alerts > 10.")
+    expression: Annotated[str, AfterValidator(_expression)] = Field(
+        default="",
+        description="What else must hold: severity >= 'high' AND alerts > 10. A condition that is nothing but an "
+        "expression can be written in place of the fields.",
+    )
 
     def struct(self) -> domain.Matcher:
         return struct_of(domain.Matcher, self)
 
 
-Condition = Annotated[ConditionPart, BeforeValidator(_fields_only)]
+Condition = Annotated[ConditionPart, BeforeValidator(_fields)]
 
 
 class IngestPart(Part):

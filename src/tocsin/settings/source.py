@@ -33,6 +33,8 @@ class Source:
     tree: dict[str, Any] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
     values: dict[Path, Place] = field(default_factory=dict)
+    begins: dict[Path, Place] = field(default_factory=dict)
+    """Where the letters of a text begin, of those that stand in the file letter by letter."""
     problems: list[Problem] = field(default_factory=list)
     default: Place = field(default_factory=lambda: Place("settings"))
 
@@ -85,7 +87,15 @@ class _Reader:
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+        self.letters(node, path)
         return self.scalar(node)
+
+    def letters(self, node: yaml.Node, path: Path) -> None:
+        """Note where the letters of a text begin, unless it is folded or has escapes."""
+        start, end, quotes = node.start_mark, node.end_mark, len(getattr(node, "style", None) or "")
+        if start and end and start.line == end.line and end.column - start.column == len(node.value) + 2 * quotes:
+            place = self.place(start)
+            self.source.begins[path] = place._replace(column=place.column + quotes) if place.line else place
 
     def scalar(self, node: yaml.Node) -> Any:
         try:

@@ -1,16 +1,24 @@
-"""What a rule asks of an incident or of labels, as data. `domain.condition` decides whether it holds."""
+"""What a rule asks of an incident or of labels, as data. `domain.condition` decides whether it holds.
+
+Invariant: what is here can be asked: expressions and patterns are read when the document is, and refused then.
+"""
 
 from collections.abc import Mapping
 
 import msgspec
 
+from tocsin.domain.expression import compile_expression
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.pattern import PatternError, whole_test
 from tocsin.domain.severity import Severity
 
 
 class Matcher(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A condition over an incident: every field that is given must hold; a list holds when it names the value."""
+    """A condition over an incident: every field that is given must hold; a list holds when it names the value.
+
+    Raises:
+        ExpressionError: the expression is none (`msgspec.ValidationError` when it is decoded).
+    """
 
     severity: tuple[Severity, ...] = ()
     status: tuple[Status, ...] = ()
@@ -20,16 +28,9 @@ class Matcher(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     expression: str = ""
     """Of `domain.expression`, over an incident; empty = nothing more is asked."""
 
-    def holds(
-        self, *, severity: Severity, status: Status, category: str, service: str, labels: Mapping[str, str]
-    ) -> bool:
-        return (
-            (not self.severity or severity in self.severity)
-            and (not self.status or status in self.status)
-            and (not self.category or category in self.category)
-            and (not self.service or service in self.service)
-            and all(labels.get(name, "") == value for name, value in self.labels.items())
-        )
+    def __post_init__(self) -> None:
+        if self.expression:
+            compile_expression(self.expression)
 
 
 class LabelMatch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
