@@ -5,10 +5,12 @@ tombstone once the incident is retired. Field names are those of the API. Invari
 Members are not: an incident can have a hundred thousand of them; the events name each one.
 """
 
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 import msgspec
 
+from tocsin.domain.details import AbsorbedIncident, Answer, Details, FollowUp, Impact, Record, Roles
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.incident import Incident
 from tocsin.domain.instant import Instant
@@ -80,10 +82,40 @@ class IncidentState(msgspec.Struct, frozen=True, kw_only=True):
     resolve_due_at: Instant | None
     close_due_at: Instant | None
     retire_due_at: Instant | None
+    impact: Impact = Impact()
+    urgency: str = ""
+    incident_type: str = ""
+    server_id: str = ""
+    root_cause: str = ""
+    root_cause_category: str = ""
+    resolution: str = ""
+    prevention: str = ""
+    rca_link: str = ""
+    roles: Roles = Roles()
+    follow_ups: tuple[FollowUp, ...] = ()
+    records: tuple[Record, ...] = ()
+    """Evidence, decisions, validation steps."""
+    answers: tuple[Answer, ...] = ()
+    """Who has acknowledged on behalf of whom since the opening."""
+    absorbed: tuple[AbsorbedIncident, ...] = ()
+    """Incidents of other partitions that were merged into this one."""
+    snoozed_until: Instant | None = None
+    watched_until: Instant | None = None
+    closing_held: bool = False
+    """It would have closed by itself, but lacks a root cause."""
+    update_requested_at: Instant | None = None
+    updated_people_at: Instant | None = None
+    voided: bool = False
 
 
 _OF_HEADER: Final = tuple(name for name in IncidentHeader.__struct_fields__ if name != "occurrences")
-_OF_INCIDENT: Final = tuple(name for name in IncidentState.__struct_fields__ if name not in _OF_HEADER)
+OF_DETAILS: Final = tuple(name for name in Details.__struct_fields__ if name in IncidentState.__struct_fields__)
+"""What people said of it: flat here, and absent until the first of it within."""
+_OF_INCIDENT: Final = tuple(
+    name for name in IncidentState.__struct_fields__ if name not in _OF_HEADER and name not in OF_DETAILS
+)
+_header_fields: Final = attrgetter(*_OF_HEADER)
+_incident_fields: Final = attrgetter(*_OF_INCIDENT)
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(IncidentState)
 
@@ -91,8 +123,10 @@ _decoder: Final = msgspec.json.Decoder(IncidentState)
 def state_of(incident: Incident) -> IncidentState:
     """What everybody may see of `incident`."""
     header = incident.header
-    fields = {name: getattr(header, name) for name in _OF_HEADER}
-    fields |= {name: getattr(incident, name) for name in _OF_INCIDENT}
+    fields: dict[str, Any] = dict(zip(_OF_HEADER, _header_fields(header), strict=True))
+    fields.update(zip(_OF_INCIDENT, _incident_fields(incident), strict=True))
+    if incident.details is not None:
+        fields |= {name: getattr(incident.details, name) for name in OF_DETAILS}
     return IncidentState(**fields)
 
 
