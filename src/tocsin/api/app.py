@@ -13,6 +13,7 @@ from tocsin.api.answer import Failure
 from tocsin.api.gate import Gate
 from tocsin.api.serving import Serving
 from tocsin.api.settings import router as documents
+from tocsin.api.severity import router as severities
 from tocsin.api.silences import router as silences
 from tocsin.domain.errors import Reject, Retry
 from tocsin.persist.sqlite import Unusable
@@ -41,7 +42,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
     app.state.serving = Serving(node, settings, clock or SystemClock())
     for part in (intake, incidents, alerting, commands, explain, log, rejected, operations, pages):
         app.include_router(part.router)
-    for router in (documents, silences, *alertmanager):
+    for router in (documents, severities, silences, *alertmanager):
         app.include_router(router)
     app.add_exception_handler(Failure, _failure)
     app.add_exception_handler(RequestValidationError, _invalid)

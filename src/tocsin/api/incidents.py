@@ -9,8 +9,11 @@ from fastapi.responses import Response
 from tocsin.api.answer import Failure, Json, not_found
 from tocsin.api.choice import chosen
 from tocsin.api.serving import Served
+from tocsin.api.severity import labelled, shown_level
+from tocsin.domain import grading
 from tocsin.domain.instant import Instant, as_utc
 from tocsin.domain.lifecycle import Status
+from tocsin.domain.rules import Rules
 from tocsin.domain.severity import Severity
 
 PAGE_MAX: Final = 500
@@ -54,7 +57,8 @@ def incidents(
         limit=limit,
         cursor=cursor,
     )
-    return Json({"items": page.items, "next": page.next, "total": page.total})
+    rules = serving.node.rules
+    return Json({"items": [labelled(one, rules) for one in page.items], "next": page.next, "total": page.total})
 
 
 def _instant(name: str, given: datetime | None) -> Instant | None:
@@ -66,7 +70,7 @@ def _instant(name: str, given: datetime | None) -> Instant | None:
 
 @router.get("/api/incident_response/{reference}", summary="One incident with alerts, timeline, deliveries")
 def incident(serving: Served, reference: Reference) -> Response:
-    """With `escalation`: what escalates next, and when."""
+    """With `severity_level`: what the scheme promises for it; `escalation`: what escalates next, and when."""
     queries = serving.queries
     found: dict[str, Any] | None = queries.incident(reference)
     if found is None:
@@ -75,13 +79,19 @@ def incident(serving: Served, reference: Reference) -> Response:
     members = queries.alerts(incident=key, limit=ALERTS_SHOWN)
     return Json(
         {
-            **found,
+            **labelled(found, serving.node.rules),
+            "severity_level": _level(found["severity"], serving.node.rules),
             "alert_list": {"items": members.items, "next": members.next, "total": members.total},
             "timeline": queries.timeline(key, limit=TIMELINE_SHOWN).items,
             "deliveries": queries.deliveries(key),
             "escalation": queries.escalation(key),
         }
     )
+
+
+def _level(severity: str, rules: Rules) -> dict[str, Any] | None:
+    known = severity in set(Severity)  # else of a newer version
+    return shown_level(grading.level_of(Severity(severity), rules.severity)) if known else None
 
 
 @router.get("/api/incident_response/{reference}/timeline", summary="The timeline of one incident, page by page")

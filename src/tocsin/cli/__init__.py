@@ -24,6 +24,7 @@ VERBS: Final = {
     "explain": "explain",
     "rejected": "rejected",
     "topics": "topics",
+    "severity": "severity",
     "config": "config",
     "doctor": "doctor",
     "schemas": "schemas",

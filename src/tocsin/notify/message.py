@@ -85,7 +85,7 @@ def message_of(context: Mapping[str, Any]) -> Message:
     """The message for the context of a delivery."""
     incident: Mapping[str, Any] = context.get("incident") or {}
     kind = str(context.get("type", ""))
-    severity = one_line(incident.get("severity", "")).upper()
+    severity = one_line(incident.get("severity_label") or str(incident.get("severity", "")).upper())
     number, title = one_line(incident.get("number", "")), one_line(incident.get("title", ""))
     good = kind in _GOOD
     tag = _HEADLINES[kind] if good else severity
@@ -117,7 +117,8 @@ def _headline(kind: str, context: Mapping[str, Any], incident: Mapping[str, Any]
         return one_line(f"The promise to {promise.get('target')} {broken}: due {instant_text(promise.get('due_at'))}")
     headline = _HEADLINES.get(kind, kind.rpartition(".")[2].replace("_", " ").capitalize())
     if was := context.get("was"):
-        headline = f"{headline} from {was} to {incident.get('severity', '')}"
+        now = incident.get("severity_label") or incident.get("severity", "")
+        headline = f"{headline} from {context.get('was_label') or was} to {now}"
     if kind == "incident.closed" and context.get("merged_into"):
         headline = "Merged into another incident"
     actor = str(context.get("actor", ""))

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from tocsin.domain import events as ev
+from tocsin.domain import grading
 from tocsin.domain.condition import holds
 from tocsin.domain.directory import Recipient
 from tocsin.domain.escalation import next_of, steps_for
@@ -127,12 +128,14 @@ def context_of(event: Told, rules: Rules) -> dict[str, Any]:
         "actor": cut_text(event.actor, WORD_MAX),
         "event_id": ev.event_id(event),
         "recorded_at": rfc3339(event.recorded_at),
-        "incident": _shown(event.header),
+        "incident": _shown(event.header) | _label(event.header, rules),
     }
     if note := getattr(event, "note", ""):
         context["note"] = cut_text(note, NOTE_MAX)
     if isinstance(event, ev.SeverityRaised):
         context["was"] = event.was.value
+        if (label := grading.label_of(event.was, rules.severity)) != event.was.value:
+            context["was_label"] = label
     elif isinstance(event, ev.Closed) and event.merged_into:
         context["merged_into"] = event.merged_into
     elif isinstance(event, ev.EscalationFired):
@@ -164,6 +167,12 @@ def _upcoming(event: Told, rules: Rules) -> ev.EscalationStep | None:
     if isinstance(event, PLANNED_ANEW) and event.header.acknowledged_at is None:
         return next_of(steps_for(event.header, rules, event.recorded_at))
     return None
+
+
+def _label(header: IncidentHeader, rules: Rules) -> dict[str, str]:
+    """How people call the severity, where that is another word."""
+    label = grading.label_of(header.severity, rules.severity)
+    return {} if label == header.severity.value else {"severity_label": label}
 
 
 def _shown(header: IncidentHeader) -> dict[str, Any]:
