@@ -212,7 +212,8 @@ def _started(
     level = 0
     if running and isinstance(event, RAISES):
         level = running.level
-        waiting, standing = running.steps, running.promises
+        waiting = running.steps
+        standing: Mapping[str, Promise] = running.promises
         if running.paused_at is not None:
             waiting = shifted(waiting, since - running.paused_at)
             standing = _standing(running, running.paused_at, event, rules)

@@ -1,16 +1,20 @@
 """How rows look to those who ask: plain dicts, instants as RFC 3339 with Z, every key always there. Pure."""
 
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
 
 from tocsin.domain.alert import AlertFacts
+from tocsin.domain.details import Details
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.incident import Incident, Member
 from tocsin.domain.instant import Instant, from_us
+from tocsin.domain.severity import Severity
 from tocsin.persist.fold import steps_of
 from tocsin.persist.row import Delivery, Escalation
 from tocsin.wire.events import rfc3339
+from tocsin.wire.state import OF_DETAILS
 
 _incident_decoder: Final = msgspec.json.Decoder(Incident)
 _member_decoder: Final = msgspec.json.Decoder(Member)
@@ -26,6 +30,9 @@ _OF_INCIDENT: Final = (
     *("linked", "services", "settled_at", "resolved_at", "closed_at", "acknowledgement_expires_at"),
     *("resolve_due_at", "close_due_at", "retire_due_at"),
 )
+_NOTHING: Final = Details()
+PRIORITIES: Final = {severity: f"P{rank}" for rank, severity in enumerate(Severity)}
+"""`priority_level`: P0 for an emergency to P5, whatever scheme people see."""
 _OF_FACTS: Final = (
     "category",
     "source",
@@ -56,11 +63,46 @@ def incident(row: tuple[Any, ...]) -> dict[str, Any]:
     """From (opened_us, id, doc, updated_us, retired_us): the fields of the header, flat, and what only the view
     knows."""
     state = _incident_decoder.decode(row[2])
+    details = state.details or _NOTHING
+    header = state.header
+    ended = state.resolved_at or state.closed_at
     return {
-        **{name: plain(getattr(state.header, name)) for name in _HEADER},
+        **{name: plain(getattr(header, name)) for name in _HEADER},
         **{name: plain(getattr(state, name)) for name in _OF_INCIDENT},
+        **{name: _built(getattr(details, name)) for name in OF_DETAILS},
+        "priority_level": PRIORITIES[header.severity],
+        "resolution_time_minutes": _minutes(ended - header.opened_at) if ended is not None else None,
+        "incident_summary": _summary(state, details),
         "updated_at": at(row[3]),
         "retired_at": at(row[4]),
+    }
+
+
+def _built(value: Any) -> Any:
+    """A part of the details as JSON would have it: every field there, whether said or not."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _built(getattr(value, name)) for name in value.__struct_fields__}
+    return [_built(one) for one in value] if isinstance(value, tuple) else plain(value)
+
+
+def _minutes(span: timedelta) -> float:
+    return round(max(0.0, span.total_seconds()) / 60, 2)
+
+
+def _summary(state: Incident, details: Details) -> dict[str, Any]:
+    """What one would tell of it in a breath, as JSON that may grow."""
+    header = state.header
+    return {
+        "title": header.title,
+        "severity": header.severity.value,
+        "status": header.status.value,
+        "alerts": header.alerts,
+        "occurrences": state.occurrences,
+        "services": list(state.services),
+        "users_affected": details.impact.users_affected,
+        "root_cause_category": details.root_cause_category,
+        "follow_ups_open": sum(one.done_at is None for one in details.follow_ups),
+        "commander": details.roles.incident_commander,
     }
 
 
@@ -136,7 +178,10 @@ def escalation(row: Escalation) -> dict[str, Any]:
         "sla": {
             "acknowledge": {"state": row.acknowledge_state, "due_at": at(row.acknowledge_due_us)},
             "resolve": {"state": row.resolve_state, "due_at": at(row.resolve_due_us)},
+            "update": {"state": row.update_state, "due_at": at(row.update_due_us)},
         },
+        "policy": row.policy,
+        "paused_at": at(row.paused_us),
         "fired_at": at(row.fired_us),
         "stopped_at": at(row.stopped_us),
         "reason": row.reason,

@@ -7,6 +7,7 @@ knows of and fails never.
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from tocsin.domain import events as ev
 from tocsin.domain.instant import Instant, to_us
@@ -51,34 +52,59 @@ def fold_delivery(row: Delivery, event: ev.DeliveryEvent) -> None:
 
 def fold_escalation(row: Escalation, event: ev.EscalationEvent) -> None:
     """Change `row` as `event` says."""
-    if isinstance(event, ev.EscalationScheduled):
+    if isinstance(event, ev.EscalationPlan):
         _put_steps(row, event.steps)
         row.stopped_us = None
         row.reason = event.reason
+        if isinstance(event, ev.EscalationScheduled):
+            row.policy = event.policy
+            row.paused_us = to_us(event.paused_at) if event.paused_at else None
+        else:
+            row.paused_us = None
         row.acknowledge_state, row.acknowledge_due_us = _promised(
             row.acknowledge_state, row.acknowledge_due_us, event.acknowledge_due_at
         )
         row.resolve_state, row.resolve_due_us = _promised(row.resolve_state, row.resolve_due_us, event.resolve_due_at)
+        row.update_state, row.update_due_us = _promised(row.update_state, row.update_due_us, event.update_due_at)
     elif isinstance(event, ev.EscalationFired):
-        rest = [step for step in steps_of(row) if step != event.step]
-        _put_steps(row, (*rest, *([event.next_step] if event.next_step else [])))
+        early = event.early_from
+        _again(row, replace(event.step, due_at=early) if early else event.step, event.next_step)
         row.level, row.team = event.step.level, event.team
         row.fired += 1
         row.fired_us = to_us(event.recorded_at)
         row.reason = event.reason
+    elif isinstance(event, ev.EscalationSkipped):
+        _again(row, event.step, event.next_step)
+    elif isinstance(event, ev.EscalationPaused):
+        row.paused_us = to_us(event.paused_at)
+    elif isinstance(event, ev.EscalationAwaited):
+        row.reason = event.reason
+        row.acknowledge_state = _ended(row.acknowledge_state)
     elif isinstance(event, ev.EscalationStopped):
         _put_steps(row, ())
+        row.paused_us = None
         row.stopped_us = to_us(event.recorded_at)
         row.reason = event.reason
         row.acknowledge_state = _ended(row.acknowledge_state)
         if event.resolved:
             row.resolve_state = _ended(row.resolve_state)
+            row.update_state = _ended(row.update_state)
     elif isinstance(event, ev.SlaEvent):
-        state = BREACHED if isinstance(event, ev.SlaBreached) else AT_RISK
+        state = (
+            BREACHED if isinstance(event, ev.SlaBreached) else AT_RISK if isinstance(event, ev.SlaAtRisk) else RUNNING
+        )
+        due_us = to_us(event.target_due_at)
         if event.target == "acknowledge":
-            row.acknowledge_state, row.acknowledge_due_us = state, to_us(event.target_due_at)
+            row.acknowledge_state, row.acknowledge_due_us = state, due_us
+        elif event.target == "update":
+            row.update_state, row.update_due_us = state, due_us
         else:
-            row.resolve_state, row.resolve_due_us = state, to_us(event.target_due_at)
+            row.resolve_state, row.resolve_due_us = state, due_us
+
+
+def _again(row: Escalation, step: ev.EscalationStep, following: ev.EscalationStep | None) -> None:
+    rest = [other for other in steps_of(row) if other != step]
+    _put_steps(row, (*rest, *([following] if following else [])))
 
 
 def _put_steps(row: Escalation, steps: tuple[ev.EscalationStep, ...]) -> None:

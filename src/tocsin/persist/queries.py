@@ -193,7 +193,8 @@ class Queries:
         return [answer.delivery(Delivery(*row)) for row in rows]
 
     def escalation(self, incident_id: str) -> dict[str, Any]:
-        """`{level, fired, team, next: {level, escalate_to, due_at} | None, steps, sla: {acknowledge, resolve},
+        """`{level, fired, team, next: {level, escalate_to, due_at} | None, steps, sla: {acknowledge, resolve, update},
+        policy, paused_at,
         fired_at, stopped_at, reason}`; for an incident without escalation everything is empty."""
         with self.reader() as connection:
             row = connection.execute("SELECT * FROM escalations WHERE incident_id = ?", (incident_id,)).fetchone()

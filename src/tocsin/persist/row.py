@@ -49,6 +49,10 @@ class Escalation(msgspec.Struct):
     fired_us: int | None = None
     stopped_us: int | None = None
     reason: str = ""
+    update_state: str = ""
+    update_due_us: int | None = None
+    paused_us: int | None = None
+    policy: str = ""
 
 
 Row = TypeVar("Row", Delivery, Escalation)

@@ -14,7 +14,7 @@ from typing import Final
 
 from tocsin.domain.errors import Retry, TocsinError
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """`PRAGMA user_version`; raised with every change of a table."""
 
 BUSY_MS: Final = 2000
@@ -26,6 +26,16 @@ CACHE_KIB: Final = 32 * 1024
 CHECKPOINT_PAGES: Final = 8000
 """Pages (32 MB) of the write-ahead log before they are copied to the database: with SQLite's 1000 nearly every full
 batch would wait for that."""
+
+UPGRADES: Final[Mapping[int, tuple[str, ...]]] = {
+    1: (
+        "ALTER TABLE escalations ADD COLUMN update_state TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE escalations ADD COLUMN update_due_us INTEGER",
+        "ALTER TABLE escalations ADD COLUMN paused_us INTEGER",
+        "ALTER TABLE escalations ADD COLUMN policy TEXT NOT NULL DEFAULT ''",
+    ),
+}
+"""What makes a database of a version one of the next: its rows are as the newer fold of the same log leaves them."""
 
 LOG: Final = """
 CREATE TABLE log (
@@ -75,7 +85,8 @@ VIEWS: Final[Mapping[str, str]] = {
             incident_id TEXT PRIMARY KEY, level INTEGER NOT NULL, fired INTEGER NOT NULL, team TEXT NOT NULL,
             steps TEXT NOT NULL, next_due_us INTEGER, acknowledge_state TEXT NOT NULL, acknowledge_due_us INTEGER,
             resolve_state TEXT NOT NULL, resolve_due_us INTEGER, fired_us INTEGER, stopped_us INTEGER,
-            reason TEXT NOT NULL
+            reason TEXT NOT NULL, update_state TEXT NOT NULL, update_due_us INTEGER, paused_us INTEGER,
+            policy TEXT NOT NULL
         ) WITHOUT ROWID""",
     "outcomes": """
         CREATE TABLE outcomes (
@@ -184,6 +195,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
             create_views(connection)
             create_indexes(connection)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        else:
+            _upgrade(connection)
         connection.execute("COMMIT")
         _check_version(connection, path)
     except sqlite3.Error as error:
@@ -220,6 +233,15 @@ def open_reader(path: Path) -> sqlite3.Connection:
             raise fault_of(error, path) from error
         raise
     return connection
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    while version in UPGRADES:
+        for statement in UPGRADES[version]:
+            connection.execute(statement)
+        version += 1
+        connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:

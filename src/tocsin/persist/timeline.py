@@ -38,6 +38,12 @@ def _promise(event: ev.SlaEvent) -> str:
     return f"{event.target} by {event.target_due_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _passed_over(event: ev.EscalationSkipped) -> str:
+    later = event.next_step
+    until = f", until {later.due_at:%Y-%m-%d %H:%M:%S} UTC" if later else ""
+    return f"level {event.step.level}, {event.step.escalate_to}: {event.reason.replace('_', ' ')}{until}"
+
+
 def _delivery(event: Any) -> str:
     return f"{event.channel}: {event.error}"
 
@@ -110,8 +116,13 @@ _TEXTS: Final[dict[type[ev.Event], Callable[[Any], str]]] = {
     ev.CommandRejected: lambda event: f"{event.verb}: {event.message}" if event.message else event.verb,
     ev.EscalationScheduled: lambda event: _some(len(event.steps), "step"),
     ev.EscalationFired: lambda event: f"level {event.step.level} to {event.team}",
+    ev.EscalationSkipped: _passed_over,
+    ev.EscalationPaused: lambda event: f"while {event.by} keeps it quiet",
+    ev.EscalationResumed: lambda event: _some(len(event.steps), "step"),
+    ev.EscalationAwaited: lambda event: f"{', '.join(event.missing)} still to acknowledge",
     ev.SlaAtRisk: _promise,
     ev.SlaBreached: _promise,
+    ev.SlaRenewed: _promise,
     ev.DeliveryPlanned: lambda event: f"{event.channel} to {event.recipient}",
     ev.DeliveryAttempted: lambda event: f"{event.channel}, attempt {event.attempt}",
     ev.DeliveryDelivered: lambda event: f"{event.channel}, attempt {event.attempt}",

@@ -292,5 +292,5 @@ class Metrics:
         if isinstance(event, ev.EscalationFired):
             counts["tocsin_escalations_total", str(event.step.level), severity] += 1
             self.observe("tocsin_escalation_lateness_seconds", event.lateness_seconds)
-        elif isinstance(event, ev.SlaEvent):
+        elif isinstance(event, ev.SlaAtRisk | ev.SlaBreached):
             counts["tocsin_sla_total", event.target, event.TYPE.removeprefix("sla."), severity] += 1

@@ -94,15 +94,16 @@ def _story(name: str, story: Sequence[Line], attempts: set[tuple[str, int]]) -> 
 
 def pages(events: Sequence[Line]) -> Iterator[str]:
     """No page is attempted once notify's position covers an acknowledgement (or the end) of its incident."""
-    answers: dict[tuple[int, str], list[tuple[int, bool]]] = defaultdict(list)
+    answers: dict[tuple[int, str], list[tuple[int, bool, bool]]] = defaultdict(list)
     for line in events:
         if line.topic == INCIDENTS and line.type.startswith("incident."):
             header = line.value["header"]
             ended = header["status"] in ("resolved", "closed") and not line.value.get("merged_into")
             answered = bool(header.get("acknowledged_at")) or ended  # a merge answers nothing
-            answers[line.partition, line.value["incident_id"]].append((line.offset, answered))
+            answers[line.partition, line.value["incident_id"]].append((line.offset, answered, ended))
     read: dict[int, int] = defaultdict(int)
     paging: dict[str, str] = {}
+    insisting: set[str] = set()
     for line in events:
         if line.topic != NOTIFICATIONS:
             continue
@@ -111,9 +112,12 @@ def pages(events: Sequence[Line]) -> Iterator[str]:
             step = event["step"]
             if step.startswith("escalation.") or step == "incident.opened":
                 paging[event["delivery_id"]] = event["incident_id"]
+            if step.endswith(".insists"):
+                insisting.add(event["delivery_id"])
         elif line.type == "delivery.attempted" and event["delivery_id"] in paging:
             incident = paging[event["delivery_id"]]
-            seen = [answer for at, answer in answers[line.partition, incident] if at < read[line.partition]]
+            place = 2 if event["delivery_id"] in insisting else 1  # what insists is taken back by the end alone
+            seen = [answer[place] for answer in answers[line.partition, incident] if answer[0] < read[line.partition]]
             if seen and seen[-1]:
                 yield f"{line.where}: {event['delivery_id']} pages for {incident}, which was answered before"
         position = json.loads(line.headers.get("tocsin_position", "{}")).get("sources", {})

@@ -20,7 +20,7 @@ _LEFT_OUT: Final = frozenset(
     {"rules_version", "incident_offset", "ordinal", "duration_seconds", "possible_duplicate", "receipt"}
 )
 """Fields that say where something stands in a log, or how long something real took."""
-_SILENT: Final = frozenset({"escalation.scheduled"})
+_SILENT: Final = frozenset({"escalation.scheduled", "escalation.resumed", "sla.renewed"})
 """Events that a timeline leaves out: what follows from them is in it."""
 
 

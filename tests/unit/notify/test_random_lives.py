@@ -97,8 +97,9 @@ def problems(world: World) -> Iterator[str]:
             if isinstance(event, ev.DeliveryPlanned):
                 steps[event.delivery_id] = event.step
             elif isinstance(event, ev.DeliveryAttempted):
-                if event.incident_id in answered and steps[event.delivery_id] not in IN_SPITE:
-                    yield f"{event.delivery_id}: {steps[event.delivery_id]} is sent after the answer"
+                step = steps[event.delivery_id]
+                if event.incident_id in answered and step not in IN_SPITE and not step.endswith(".insists"):
+                    yield f"{event.delivery_id}: {step} is sent after the answer"
             elif not isinstance(event, ev.DeliveryFailed):
                 done.add(event.delivery_id)
     for identifier, count in Counter(ev.event_id(event) for event in world.escalate.journal).items():

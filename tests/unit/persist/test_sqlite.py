@@ -16,10 +16,10 @@ from tocsin.domain.errors import Retry
 from tocsin.persist.chain import decode_headers, verify
 from tocsin.persist.rebuild import digest
 from tocsin.persist.sqlite import RECORDS_MAX, BrokenHistory, EventLog, Held, LostPosition, Unusable
-from tocsin.topics import INCIDENTS, NOTIFICATIONS, SETTINGS
+from tocsin.topics import ESCALATIONS, INCIDENTS, NOTIFICATIONS, SETTINGS
 from tocsin.wire.events import decode
 from tocsin.wire.record import Record
-from unit.persist.rig import Teller, at, record, topic_of
+from unit.persist.rig import Teller, at, record, step, topic_of
 
 TOPIC = INCIDENTS.name
 
@@ -346,3 +346,19 @@ async def test_closing_leaves_one_file_with_everything_in_it(path: Path, tmp_pat
     copied = tmp_path / "copy.sqlite3"
     shutil.copyfile(path, copied)
     assert verify(copied).rows == 5
+
+
+async def test_a_database_of_the_first_version_becomes_one_of_this(path: Path) -> None:
+    teller = Teller()
+    incident = teller.open(0)
+    teller.escalate(ev.EscalationScheduled, incident, 0, steps=(step(1, 5),))
+    told = teller.journals[ESCALATIONS.name, 0]
+    EventLog.open(path).close()
+    for column in ("update_state", "update_due_us", "paused_us", "policy"):
+        rows(path, f"ALTER TABLE escalations DROP COLUMN {column}")
+    rows(path, "PRAGMA user_version = 1")
+    log = EventLog.open(path)
+    await log.append(ESCALATIONS.name, 0, told, len(told))
+    log.close()
+    assert rows(path, "PRAGMA user_version") == [(2,)]
+    assert rows(path, "SELECT incident_id, policy FROM escalations") == [(incident, "")]

@@ -6,6 +6,9 @@ from msgspec.structs import replace
 
 from tocsin.domain import events as ev
 from tocsin.domain import ids
+from tocsin.domain.directory import Recipient, Skipped
+from tocsin.domain.rules import Matcher, Target
+from tocsin.domain.severity import Severity
 from tocsin.wire.examples.story import ALERT_ID, COMMAND_ID, DELIVERY, FINGERPRINT, HEADER, INCIDENT, OFFSET, at
 
 STEP: Final = ev.EscalationStep(
@@ -15,6 +18,21 @@ STEP: Final = ev.EscalationStep(
     notification_channels=("ops-webhook",),
     repeat_seconds=600,
     repeats_left=2,
+)
+
+LEVEL: Final = ev.EscalationStep(
+    level=2,
+    escalate_to="schedule:dba, user:ana",
+    due_at=at(600),
+    terms=ev.StepTerms(
+        targets=(Target(kind="schedule", name="dba"), Target(kind="user", name="ana")),
+        condition=Matcher(severity=(Severity.CRITICAL,)),
+        only_in_hours=True,
+        fallback="senior_engineers",
+        rounds_left=1,
+        round_seconds=1800,
+        round_due_at=at(600),
+    ),
 )
 
 
@@ -76,11 +94,57 @@ def escalations() -> tuple[ev.EscalationEvent, ...]:
             lateness_seconds=0.012,
             next_step=replace(STEP, due_at=at(900), repeats_left=1, repeat=1),
             upcoming=replace(STEP, level=2, escalate_to="management", due_at=at(600)),
+            targets=(
+                Recipient(
+                    recipient="team:senior_engineers",
+                    contacts={"email": ("senior-engineers@example.org",)},
+                    why="contacts of the team",
+                ),
+            ),
+            skipped=(Skipped(recipient="user:ana", why="away until 2026-12-01T00:00+00:00"),),
             **rest("fired", "1.0", 300.012),
+        ),
+        ev.EscalationSkipped(
+            reason="out_of_hours",
+            cause="deadline:step:2026-11-21T03:22:07.250Z",
+            step=LEVEL,
+            next_step=replace(LEVEL, due_at=at(20000)),
+            **rest("skipped", "2.0", 600),
+        ),
+        ev.EscalationPaused(
+            reason="suppressed",
+            cause=f"{INCIDENT}.12",
+            by="silence:sil_7ksd2m4q",
+            paused_at=at(350),
+            **rest("paused", "12", 350.002),
+        ),
+        ev.EscalationResumed(
+            reason="unsuppressed",
+            cause=f"{INCIDENT}.13",
+            paused_at=at(350),
+            steps=(replace(STEP, due_at=at(960)),),
+            resolve_due_at=at(1800),
+            update_due_at=at(2100),
+            update_risk_due_at=at(1740),
+            **rest("resumed", "13", 410.002),
+        ),
+        ev.EscalationAwaited(
+            reason="each_must_acknowledge",
+            cause=f"{INCIDENT}.10",
+            missing=("user:bob",),
+            **rest("awaited", "10", 390),
         ),
         ev.EscalationStopped(reason="acknowledged", cause=f"{INCIDENT}.11", **rest("stopped", "11", 392.003)),
         ev.SlaAtRisk(reason="at_risk", **promise, **rest("at_risk", "acknowledge", 240)),
         ev.SlaBreached(reason="breached", **promise, **rest("breached", "acknowledge", 300)),
+        ev.SlaRenewed(
+            reason="updated",
+            target="update",
+            target_due_at=at(3000),
+            risk_due_at=at(2600),
+            cause=f"{INCIDENT}.14",
+            **rest("renewed", "update", 1200),
+        ),
     )
 
 
