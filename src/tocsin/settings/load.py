@@ -11,7 +11,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tocsin.settings import kafka, references
+from tocsin.domain.expression import ExpressionError
+from tocsin.settings import kafka, references, schedule
 from tocsin.settings import source as src
 from tocsin.settings.part import part_at
 from tocsin.settings.problem import Place, Problem, SettingsError, suggestion
@@ -51,6 +52,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     source = _read(path) if path is not None else src.Source()
     src.overlay(source, environ, frozenset(Settings.words()))
     problems = [*source.problems, *references.problems(source), *_access(source), *kafka.problems(source)]
+    problems += schedule.problems(source)
     try:
         settings = Settings.model_validate(source.tree, context={"lookup": lambda text: _lookup(text, environ)})
     except ValidationError as error:
@@ -119,6 +121,8 @@ def _problem(source: src.Source, details: ErrorDetails) -> Problem:
     if kind in ("enum", "literal_error", "union_tag_invalid"):
         where = (*path, "type") if kind == "union_tag_invalid" else path
         return Problem(source.place(where, key=is_key), _choice(details))
+    if isinstance(error := context.get("error"), ExpressionError):
+        return _in_expression(source, path, error)
     if kind == "value_error":
         message = str(context.get("error", details["msg"]))
     elif kind == "string_pattern_mismatch":
@@ -132,6 +136,15 @@ def _problem(source: src.Source, details: ErrorDetails) -> Problem:
     if _anonymous(message):
         message = f"field {next((step for step in reversed(path) if isinstance(step, str)), 'settings')!r} {message}"
     return Problem(source.place(path, key=is_key), message)
+
+
+def _in_expression(source: src.Source, path: src.Path, error: ExpressionError) -> Problem:
+    """What is wrong with an expression, at its own place where the text stands in the file letter by letter."""
+    caret = error.caret.replace("\n", "\n    ")
+    if begin := source.begins.get(path):
+        place = begin._replace(column=begin.column + error.column - 1) if begin.line else begin
+        return Problem(place, f"{error.plain}\n    {caret}")
+    return Problem(source.place(path), f"{error.plain}, line {error.line}, column {error.column}\n    {caret}")
 
 
 def _anonymous(message: str) -> bool:

@@ -26,6 +26,7 @@ from tocsin.settings.rules import (
     RoutePart,
     Sla,
 )
+from tocsin.settings.schedule import CalendarPart, SchedulePart
 from tocsin.settings.severity import SeverityPart
 from tocsin.settings.values import (
     Duration,
@@ -178,6 +179,8 @@ class Settings(Part):
     notify: NotifyPart = Field(default=NotifyPart(), description="Who is told what, and how.")
     people: PeoplePart = Field(default=PeoplePart(), description="People and teams, and their addresses.")
     services: dict[Name, ServicePart] = Field(default={}, description="What alerts are about, and who owns it.")
+    schedules: dict[Name, SchedulePart] = Field(default={}, description="Who is on call when, by name.")
+    calendars: dict[Name, CalendarPart] = Field(default={}, description="Business hours and holidays, by name.")
     playbooks: dict[Name, PlaybookPart] = Field(
         default={}, description="Playbooks by name, besides the four that are always there."
     )
@@ -221,6 +224,8 @@ class Settings(Part):
             users={name: user.struct() for name, user in self.people.users.items()},
             teams={name: team.struct() for name, team in self.people.teams.items()},
             services={name: service.struct() for name, service in self.services.items()},
+            schedules={name: schedule.struct() for name, schedule in self.schedules.items()},
+            calendars={name: calendar.struct() for name, calendar in self.calendars.items()},
             playbooks={name: playbook.struct() for name, playbook in self.playbooks.items()},
         )
 
