@@ -7,7 +7,20 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 import tocsin
-from tocsin.api import alerting, commands, explain, incidents, intake, log, operations, pages, rejected
+from tocsin.api import (
+    alerting,
+    bulk,
+    commands,
+    explain,
+    incidents,
+    intake,
+    log,
+    operations,
+    pages,
+    rejected,
+    response,
+    runbooks,
+)
 from tocsin.api.alertmanager import routers as alertmanager
 from tocsin.api.answer import Failure
 from tocsin.api.gate import Gate
@@ -40,7 +53,9 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
         separate_input_output_schemas=False,
     )
     app.state.serving = Serving(node, settings, clock or SystemClock())
-    for part in (intake, incidents, alerting, commands, explain, log, rejected, operations, pages):
+    # response before incidents: its fixed words would be taken for references.
+    writing = (intake, response, alerting, bulk, commands)
+    for part in (*writing, incidents, explain, runbooks, log, rejected, operations, pages):
         app.include_router(part.router)
     for router in (documents, severities, silences, *alertmanager):
         app.include_router(router)
