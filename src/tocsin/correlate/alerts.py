@@ -11,6 +11,7 @@ from tocsin.correlate.attach import attach, open_new
 from tocsin.correlate.grouping import Placement, placement, rule_named, window_of
 from tocsin.correlate.regroup import kept_sessions, regroup
 from tocsin.correlate.state import TOMBSTONE_KEPT, State
+from tocsin.correlate.suppress import at_sighting
 from tocsin.correlate.write import Pen
 from tocsin.domain import events as ev
 from tocsin.domain.alert import AlertBody, AlertFacts, AlertStatus, Episode, Sighting, event_time
@@ -101,6 +102,8 @@ def repeat(pen: Pen, sighting: Sighting, member: Member) -> Iterator[ev.Event]:
     began = member.start
     yield tally(pen, sighting, member)
     incident = state.incidents[member.incident_id]
+    if incident.is_counted:
+        yield from at_sighting(pen, incident, sighting.received_at)
     if member.start < began or _reaches_next(state, incident):
         yield from settle_group(pen, incident)
 
@@ -162,6 +165,8 @@ def join_or_open(
             return regroup(pen, where, partition_key, (facts, body))
     latest = kept[-1]
     reason = joins(state, latest, facts.start, where)
+    if reason is None and latest.watch_due_at is not None:
+        reason = "fired_while_watched"  # its window is over, but somebody wants to know whether the fix holds
     if reason is None:
         return open_new(pen, where, partition_key, facts, body)
     return attach(pen, latest, facts, reason)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tocsin.correlate.grouping import Placement
+from tocsin.correlate.suppress import LOUD_ALERT, REACHED, at_attach, settled, verdict_of
 from tocsin.correlate.write import Pen
 from tocsin.domain import events as ev
 from tocsin.domain.alert import AlertBody, AlertFacts
@@ -28,28 +29,42 @@ def attach(pen: Pen, incident: Incident, facts: AlertFacts, reason: str) -> Iter
         "occurrences": incident.occurrences + 1,
     }
     yield pen.change(kind, incident, reason, {**counts, **title}, alert=facts)
-    yield from _what_follows(pen, incident, facts, known_services)
+    if pen.suppression is None:
+        yield from _what_follows(pen, incident, facts, known_services, {})
+        return
+    verdict = at_attach(pen, incident, facts)
+    # Who is quiet from now on is so before anybody is called; who is loud again says all that has changed.
+    quiet = verdict.header if verdict.outcome is not None or incident.header.status is Status.RESOLVED else {}
+    yield from _what_follows(pen, incident, facts, known_services, quiet)
+    yield from settled(pen, incident, REACHED if incident.is_counted else LOUD_ALERT, verdict)
 
 
 def _what_follows(
-    pen: Pen, incident: Incident, facts: AlertFacts, known_services: tuple[str, ...]
+    pen: Pen, incident: Incident, facts: AlertFacts, known_services: tuple[str, ...], quiet: dict[str, Any]
 ) -> Iterator[ev.Event]:
+    """`quiet`: what the header has to say of suppression."""
     was = incident.header.severity
     rises = facts.severity.rank < was.rank
     if incident.header.status is Status.RESOLVED:
-        yield reopened(pen, incident, "fired_again", severity=facts.severity if rises else was)
+        yield reopened(pen, incident, "fired_again", severity=facts.severity if rises else was, **quiet)
+    elif incident.header.status is Status.MITIGATED and incident.watch_due_at is not None:
+        severity = facts.severity if rises else was
+        yield reopened(pen, incident, "fired_while_watched", severity=severity, **quiet)
     elif rises:
-        yield pen.change(ev.SeverityRaised, incident, "severity_raised", {"severity": facts.severity}, was=was)
+        raised = {"severity": facts.severity, **quiet}
+        yield pen.change(ev.SeverityRaised, incident, "severity_raised", raised, was=was)
     elif incident.header.acknowledged_at is not None:
         if facts.service and facts.service not in known_services:
-            yield pen.change(ev.Reannounced, incident, "new_target")
+            yield pen.change(ev.Reannounced, incident, "new_target", quiet)
         elif incident.header.alerts >= REANNOUNCE_FACTOR * incident.announced_alerts:
-            yield pen.change(ev.Reannounced, incident, "ten_times_the_alerts")
+            yield pen.change(ev.Reannounced, incident, "ten_times_the_alerts", quiet)
 
 
 def reopened(pen: Pen, incident: Incident, reason: str, note: str = "", **header: Any) -> ev.Reopened:
     """Back to open; the acknowledgement is cleared, so that escalation starts again."""
     cleared = {"status": Status.OPEN, "acknowledged_at": None, "acknowledged_by": "", **header}
+    if "suppressed_by" not in header and incident.header.suppressed_by:
+        cleared |= verdict_of(pen, incident).header  # as it is now, not as it was when it ended
     return pen.change(ev.Reopened, incident, reason, cleared, note=note)
 
 

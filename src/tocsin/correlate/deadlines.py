@@ -7,7 +7,10 @@ from datetime import timedelta
 from typing import Final
 
 from tocsin.correlate.alerts import resolved_members
+from tocsin.correlate.closing import closed, lacks_root_cause
 from tocsin.correlate.grouping import rule_named
+from tocsin.correlate.suppress import OVER, settled
+from tocsin.correlate.suppress_sweep import on_due
 from tocsin.correlate.write import Pen
 from tocsin.domain import events as ev
 from tocsin.domain.agenda import Deadline
@@ -23,7 +26,13 @@ def on_deadline(pen: Pen, deadline: Deadline) -> Iterator[ev.Event]:
         member = pen.state.alerts[deadline.subject]
         yield resolved_members(pen, [member], deadline.at, "timed_out")
         return
+    if deadline.kind == "sweep":
+        yield from on_due(pen, deadline)
+        return
     incident = pen.state.incidents[deadline.subject]
+    if deadline.kind in ("loud", "snooze"):
+        yield from settled(pen, incident, OVER)
+        return
     rule = rule_named(incident.rule, pen.rules)
     if deadline.kind == "resolve":
         yield pen.change(
@@ -37,7 +46,11 @@ def on_deadline(pen: Pen, deadline: Deadline) -> Iterator[ev.Event]:
         header = {"status": Status.OPEN, "acknowledged_at": None, "acknowledged_by": ""}
         yield pen.change(ev.AcknowledgementExpired, incident, "acknowledgement_expired", header)
     elif deadline.kind == "close":
-        header = {"status": Status.CLOSED}
-        yield pen.change(ev.Closed, incident, "resolved_long_enough", header, retire_due_at=pen.now + rule.retire_after)
+        if lacks_root_cause(incident, pen.rules):
+            yield pen.change(ev.ClosingHeld, incident, "root_cause_required")
+        else:
+            yield closed(pen, incident, "resolved_long_enough")
+    elif deadline.kind == "watch":
+        yield pen.change(ev.WatchEnded, incident, "watch_over")
     elif deadline.kind == "retire":
         yield pen.change(ev.Retired, incident, "closed_long_enough", forget_due_at=pen.now + GROUP_REMEMBERED)

@@ -6,8 +6,10 @@ after the other events of its commit with the same result (a property test holds
 
 from typing import Final
 
+from tocsin.correlate.outbox import absorb_of, refusal_of
 from tocsin.correlate.state import OUTCOME_KEPT, Group, State
 from tocsin.domain import events as ev
+from tocsin.domain.command import Command
 from tocsin.domain.incident import Incident, apply
 from tocsin.domain.instant import day_of
 
@@ -35,13 +37,26 @@ def _change(state: State, event: ev.Event) -> None:
         incident = state.incidents.get(event.incident_id)
         if incident is not None:
             _follow(state, incident, event)
-            if not isinstance(event, ev.Opened):  # which has none yet
+            if not isinstance(event, ev.Opened) or event.header.suppressed_until is not None:  # it has no other yet
                 _keep_deadlines(state, incident)
     elif isinstance(event, ev.CommandEvent):
         state.outcomes[event.command_id] = event
         state.forget_at(event.recorded_at + OUTCOME_KEPT, "outcome", event.command_id)
+        if event.verb == "absorb" and isinstance(event, ev.CommandRejected):
+            _send(state, refusal_of(event))
+    elif isinstance(event, ev.Sent):
+        state.outbox.pop(event.command_id, None)
     elif isinstance(event, ev.Tombstoned):
         state.ended_nothing(event.fingerprint, event.resolved_at)
+    elif isinstance(event, ev.Swept):
+        if not event.partition_key:
+            state.swept_by = event.rules
+        state.sweep(event.partition_key, event.cursor, event.next_due_at)
+
+
+def _send(state: State, command: Command | None) -> None:
+    if command is not None:
+        state.outbox[command.command_id] = command
 
 
 def _tallied(state: State, event: ev.Tallied) -> None:
@@ -68,6 +83,8 @@ def _silence(state: State, event: ev.AlertResolved) -> None:
         if member is not None and member.firing:
             state.rosters[member.incident_id].settle(member)
             state.agenda.put("expire", alert_id, None)
+            if state.sources is not None:
+                state.sources.end(alert_id)
 
 
 def _retire(state: State, event: ev.Retired) -> None:
@@ -86,6 +103,7 @@ def _follow(state: State, incident: Incident, event: ev.IncidentEvent) -> None:
         state.numbers[event.header.number] = incident.id
         state.day = day_of(event.recorded_at)
         state.ordinal = event.ordinal + 1
+        state.opened(incident)
         group = state.groups.get(incident.group)
         if group is None:
             group = state.groups[incident.group] = Group(incident.group)
@@ -95,10 +113,11 @@ def _follow(state: State, incident: Incident, event: ev.IncidentEvent) -> None:
     if isinstance(event, ev.Closed):
         if incident.id in group.sessions:
             group.sessions.remove(incident.id)
-        if incident.merged_into is not None and group.last == incident.id:
-            group.last = incident.merged_into
-            survivor = state.incidents.get(incident.merged_into)
-            group.ended_at = survivor.resolved_at if survivor else None
+        survivor = state.incidents.get(incident.merged_into) if incident.merged_into is not None else None
+        if incident.merged_into is not None and survivor is None:
+            _send(state, absorb_of(event, incident.merged_into))
+        if survivor is not None and survivor.group == incident.group and group.last == incident.id:
+            group.last, group.ended_at = survivor.id, survivor.resolved_at
             return
     if isinstance(event, ev.Resolved | ev.Closed) and group.last == incident.id:
         group.ended_at = group.ended_at or event.recorded_at
@@ -111,6 +130,9 @@ DEADLINES_OF: Final = (
     ("acknowledgement", "acknowledgement_expires_at"),
     ("close", "close_due_at"),
     ("retire", "retire_due_at"),
+    ("snooze", "snooze_due_at"),
+    ("watch", "watch_due_at"),
+    ("loud", "loud_due_at"),
 )
 """Kind of a deadline of an incident, and the field that it stands in."""
 
@@ -121,3 +143,7 @@ def _keep_deadlines(state: State, incident: Incident) -> None:
     put("acknowledgement", incident.id, incident.acknowledgement_expires_at)
     put("close", incident.id, incident.close_due_at)
     put("retire", incident.id, incident.retire_due_at)
+    if incident.details is not None:
+        put("snooze", incident.id, incident.snooze_due_at)
+        put("watch", incident.id, incident.watch_due_at)
+    put("loud", incident.id, incident.loud_due_at)

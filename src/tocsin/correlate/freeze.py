@@ -15,6 +15,7 @@ from tocsin.correlate.evolve import DEADLINES_OF
 from tocsin.correlate.state import Group, State
 from tocsin.domain import events as ev
 from tocsin.domain.alert import RawMark
+from tocsin.domain.command import Command
 from tocsin.domain.incident import Incident, Member
 from tocsin.domain.instant import Instant
 from tocsin.domain.lifecycle import Status
@@ -103,9 +104,11 @@ def freeze(state: State) -> Freezing:
             ("outcomes", [(event.TYPE, event) for event in state.outcomes.values()]),
             ("resolves", list(state.last_resolve.items())),
             ("retired", list(state.retired)),
+            ("outbox", list(state.outbox.values())),
             ("load", list(state.load.items())),
             ("raw", list(state.raw.items())),
             ("forgets", state.forgets),
+            ("swept", [(state.swept_by, [(key, *at) for key, at in state.sweeps.items()])]),
             ("number", [(state.day, state.ordinal)]),
         ]
 
@@ -167,16 +170,19 @@ def thaw(slices: Iterable[bytes]) -> tuple[State, int]:
         state.day, state.ordinal = row
 
     forgets: list[tuple[Instant, str, str]] = []
+    swept: list[tuple[str, list[tuple[str, str, Instant]]]] = []
     entries = _Entries()
     thawing = Thawing(
         {
             "outcomes": (tuple[str, msgspec.Raw], put_outcome),
             "resolves": (tuple[str, Instant], lambda row: state.last_resolve.__setitem__(*row)),
             "retired": (str, state.retired.add),
+            "outbox": (Command, lambda command: state.outbox.__setitem__(command.command_id, command)),
             "load": (tuple[str, int], lambda row: state.load.__setitem__(*row)),
             "raw": (tuple[str, RawMark], lambda row: state.raw.__setitem__(*row)),
             "forgets": (tuple[Instant, str, str], forgets.append),
             "number": (tuple[str, int], put_number),
+            "swept": (tuple[str, list[tuple[str, str, Instant]]], swept.append),
         },
         {
             INCIDENTS: Rows(_IncidentRow, entries.take_incidents),
@@ -189,6 +195,9 @@ def thaw(slices: Iterable[bytes]) -> tuple[State, int]:
         entries.drop(part, key)
     state.forgets = forgets
     entries.settle(state)
+    for state.swept_by, sweeps in swept:
+        for partition_key, cursor, at in sweeps:
+            state.sweep(partition_key, cursor, at)
     return state, count
 
 

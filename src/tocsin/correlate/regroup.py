@@ -15,8 +15,10 @@ from typing import Final
 import msgspec
 
 from tocsin.correlate.attach import attach, open_new
-from tocsin.correlate.grouping import Placement, rule_named, window_of
+from tocsin.correlate.closing import closed
+from tocsin.correlate.grouping import Placement, window_of
 from tocsin.correlate.state import State
+from tocsin.correlate.suppress import at_recut
 from tocsin.correlate.write import Pen
 from tocsin.domain import events as ev
 from tocsin.domain.alert import AlertBody, AlertFacts
@@ -185,10 +187,14 @@ def _opened_for(pen: Pen, source: Incident, members: list[Member], where: Placem
         service=first.service or source.header.service,
         acknowledged_at=None,
         acknowledged_by="",
+        suppressed_by="",
+        suppressed_until=None,
         alerts=0,
         firing=0,
         occurrences=0,
     )
+    if pen.suppression is not None:
+        header = at_recut(pen, header, partition_key, members)
     return pen.opening(header, ordinal, where, partition_key, first.start, "window_recut", previous=source.id)
 
 
@@ -215,7 +221,9 @@ def _arrival(state: State, target: Incident, members: list[Member]) -> dict[str,
     counts = _counts(state, target.id, plus=members)
     highest = min([target.header.severity, *(member.severity for member in members)], key=lambda one: one.rank)
     header: dict[str, object] = {**counts, "severity": highest}
-    first = min(members, key=lambda member: (member.start, member.fingerprint))
+    first = min(members, key=lambda member: (member.start, member.fingerprint), default=None)
+    if first is None:  # a declared one without alerts
+        return header
     if target.titled_by is None or (first.start, first.fingerprint) < target.titled_by:
         header["title"] = first.title
     if target.header.status is Status.RESOLVED and any(member.firing for member in members):
@@ -230,21 +238,19 @@ def _merge(pen: Pen, survivor: Incident, absorbed: Incident) -> Iterator[ev.Even
             yield pen.change(ev.Linked, survivor, "both_pinned", linked_to=absorbed.id)
             yield pen.change(ev.Linked, absorbed, "both_pinned", linked_to=survivor.id)
         return
+    yield from merged(pen, survivor, absorbed, "bridged")
+
+
+def merged(pen: Pen, survivor: Incident, absorbed: Incident, reason: str, note: str = "") -> Iterator[ev.Event]:
+    """All members of `absorbed` move to `survivor`; then it closes."""
     members = list(pen.state.members(absorbed.id))
     yield pen.change(
         ev.Merged,
         survivor,
-        "bridged",
+        reason,
         _arrival(pen.state, survivor, members),
         absorbed=absorbed.id,
         fingerprints=tuple(sorted({member.fingerprint for member in members}))[:FINGERPRINTS_MAX],
     )
-    retire_after = rule_named(absorbed.rule, pen.rules).retire_after
-    yield pen.change(
-        ev.Closed,
-        absorbed,
-        "merged",
-        {"status": Status.CLOSED, "alerts": 0, "firing": 0, "occurrences": 0},
-        merged_into=survivor.id,
-        retire_due_at=pen.now + retire_after,
-    )
+    counts = {"alerts": 0, "firing": 0, "occurrences": 0}
+    yield closed(pen, absorbed, "merged", note, counts, merged_into=survivor.id)

@@ -128,13 +128,15 @@ class _Walk:
         return member if incident.settled_at is None and incident.closed_at is None else None
 
     def _is_last(self, incident_id: str) -> bool:
-        """Whether no repeat can make the window of the incident touch one that begins later in its group."""
+        """Whether no repeat can make the window of the incident touch one that begins later in its group, nor reach a
+        threshold."""
         last = self._last.get(incident_id)
         if last is None:
             state = self._state
             incident = state.incidents[incident_id]
             sessions = state.groups[incident.group].sessions
-            last = self._last[incident_id] = len(sessions) < 2 or _begins_last(state, incident, sessions)
+            last = not incident.is_counted and (len(sessions) < 2 or _begins_last(state, incident, sessions))
+            self._last[incident_id] = last
         return last
 
 

@@ -101,6 +101,11 @@ class Rosters(dict[str, Roster]):
             found = (*((found,) if type(found) is str else found), alert_id)
         self[incident_id] = cast(Roster, found)
 
+    def ids(self, incident_id: str) -> Iterable[str]:
+        """Alert ids of the members, in the order of their coming, without making anything."""
+        found: Any = dict.get(self, incident_id, ())
+        return found.members if type(found) is Roster else (found,) if type(found) is str else found
+
     def made(self, incident_id: str) -> Roster | None:
         """The roster, if somebody has asked for it."""
         found = dict.get(self, incident_id)

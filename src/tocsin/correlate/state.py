@@ -14,8 +14,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from tocsin.correlate.roster import Roster, Rosters
+from tocsin.correlate.suppress_sources import Sources
 from tocsin.domain.agenda import Agenda
 from tocsin.domain.alert import AlertFacts, Episode, RawMark
+from tocsin.domain.command import Command
 from tocsin.domain.events import CommandEvent
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.incident import Incident, Member
@@ -31,6 +33,7 @@ TOMBSTONE_KEPT: Final = 2 * GRACE
 OUTCOME_KEPT: Final = timedelta(hours=24)
 """How long a command id gets the same answer again."""
 
+_encode: Final = msgspec.json.Encoder().encode
 K = TypeVar("K")
 EpisodeKey = tuple[str, Instant | None, str]
 """(fingerprint, `startsAt` of the source or None, correlation id)."""
@@ -74,10 +77,21 @@ class State:
         self.last_resolve: dict[str, Instant] = {}
         """Fingerprint -> the latest resolve that ended nothing: of something unknown, or resolved already."""
         self.retired: set[str] = set()
+        self.outbox: dict[str, Command] = {}
+        """Commands for owners of other partitions that are not known to be in the log yet, by their ids."""
         self.raw: dict[str, RawMark] = {}
         self.agenda = Agenda()
         self.day = ""
         self.ordinal = 0
+        self.swept_by = ""
+        """Fingerprint of the rules by which incidents were last looked at whether they are quiet."""
+        self.sweeps: dict[str, tuple[str, Instant]] = {}
+        """Partition key (empty: all) -> last incident of a look that goes on (empty: it begins), and when."""
+        self.sweep_order: tuple[list[str], int] | None = None
+        """Where that look is: a cache, like the two below."""
+        self.sources: Sources | None = None
+        self.loud: dict[str, str] = {}
+        """Incident id -> a firing alert that nothing keeps quiet."""
         self.groups_untold: list[str] | None = None
         """Group ids, as long as somebody wants to know: no event names the group of what is retired or forgotten."""
         self._forget: list[tuple[Instant, str, str]] = []
@@ -98,7 +112,12 @@ class State:
         return roster.members.values() if roster else ()
 
     def attach(self, member: Member, facts: AlertFacts) -> None:
+        if facts.labels:
+            member.labels = _encode(facts.labels)
         self.alerts[member.alert_id] = member
+        if self.sources is not None:
+            key = self.incidents[member.incident_id].partition_key
+            self.sources.add(member.alert_id, key, facts.labels)
         self.rosters.add(member.incident_id, member.alert_id)
         self.know(member.fingerprint, member.alert_id)
         self.agenda.put("expire", member.alert_id, member.expires_at)
@@ -114,8 +133,13 @@ class State:
             self._unknow(member)
             del self.alerts[member.alert_id]
             self.agenda.put("expire", member.alert_id, None)
+            if self.sources is not None:
+                self.sources.end(member.alert_id)
         self.rosters.pop(incident_id, None)
+        self.loud.pop(incident_id, None)
         if incident is not None:
+            if self.sources is not None:
+                self.sources.dropped(incident_id, incident.partition_key)
             self.numbers.pop(incident.header.number, None)
             if self.groups_untold is not None:
                 self.groups_untold.append(incident.group)
@@ -192,6 +216,24 @@ class State:
         received = [mark.received_at for mark in self.raw.values()]
         return max(min(received), max(received) - GRACE) - GRACE
 
+    # ---- what is quiet ----------------------------------------------------------------------------------------------
+
+    def opened(self, incident: Incident) -> None:
+        """Keep the indexes of suppression in step with a new incident."""
+        if self.sweep_order is not None:
+            self.sweep_order[0].append(incident.id)
+        if self.sources is not None:
+            self.sources.opened(incident.id, incident.partition_key)
+
+    def sweep(self, partition_key: str, cursor: str, at: Instant | None) -> None:
+        """The next look at the incidents of a partition key, or at all, is at `at`, from behind `cursor` on."""
+        known = self.sweeps.pop(partition_key, None)
+        if known is not None:
+            self.agenda.put("sweep", f"{partition_key}\t{known[0]}", None)
+        if at is not None:
+            self.sweeps[partition_key] = (cursor, at)
+            self.agenda.put("sweep", f"{partition_key}\t{cursor}", at)
+
     # ---- what runs out --------------------------------------------------------------------------------------------
 
     def forget_at(self, at: Instant, kind: str, key: str) -> None:
@@ -252,7 +294,9 @@ class State:
             "outcomes": self.outcomes,
             "last_resolve": self.last_resolve,
             "retired": self.retired,
+            "outbox": self.outbox,
             "raw": self.raw,
+            "swept": (self.swept_by, self.sweeps),
             "agenda": self.agenda.items(),
             "number": (self.day, self.ordinal),
         }

@@ -10,6 +10,7 @@ import msgspec
 
 from tocsin.correlate.grouping import Placement, category_of
 from tocsin.correlate.state import Roster, State
+from tocsin.correlate.suppress import at_opening
 from tocsin.domain import events as ev
 from tocsin.domain import ids
 from tocsin.domain.alert import AlertBody, AlertFacts, Sighting, event_time
@@ -19,6 +20,7 @@ from tocsin.domain.incident import Incident
 from tocsin.domain.instant import Instant, day_of, to_us
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import Rules
+from tocsin.domain.suppression import Suppression
 
 E = TypeVar("E", bound=ev.IncidentEvent)
 HEADER_LABELS_MAX = 16
@@ -31,7 +33,7 @@ HEADER_LINK_MAX = 300
 class Pen:
     """Writes the events of one decision."""
 
-    __slots__ = ("actor", "cause", "now", "partition", "partitions", "rules", "state")
+    __slots__ = ("actor", "cause", "now", "partition", "partitions", "rules", "state", "suppression")
 
     def __init__(
         self,
@@ -42,7 +44,9 @@ class Pen:
         partition: int,
         partitions: int,
         actor: str = ev.SYSTEM,
+        suppression: Suppression | None = None,
     ) -> None:
+        """`suppression`: what the rules keep quiet; None = nothing."""
         self.state = state
         self.rules = rules
         self.now = now
@@ -50,6 +54,7 @@ class Pen:
         self.actor = actor
         self.partition = partition
         self.partitions = partitions
+        self.suppression = suppression
 
     def stamps(self, reason: str) -> dict[str, Any]:
         """The fields that every event of this decision has."""
@@ -142,6 +147,8 @@ class Pen:
             labels=_short(where.labels),
             links=_links(body.links),
         )
+        if self.suppression is not None:
+            header, fields["seen"] = at_opening(self, where.rule, header, partition_key, facts)
         return self.opening(
             header,
             ordinal,

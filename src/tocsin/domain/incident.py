@@ -123,6 +123,11 @@ class Incident(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
         return self.header.suppressed_until if self.header.status in UNFINISHED else None
 
     @property
+    def is_counted(self) -> bool:
+        """Whether its sightings count, since they are below the threshold of its rule."""
+        return self.pulse is not None and bool(self.pulse.seen)
+
+    @property
     def snooze_due_at(self) -> Instant | None:
         return self.details.snoozed_until if self.details is not None else None
 

@@ -79,7 +79,7 @@ class Muted(Event, frozen=True, kw_only=True, omit_defaults=True):
     TYPE = "journal.muted"
     incident_id: str
     incident_version: int
-    cause: str = ""
+    suppressed_by: str = ""
     """Empty = it is not suppressed any more."""
     since: Instant | None = None
     owed: bool = False
