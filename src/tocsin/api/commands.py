@@ -3,19 +3,25 @@
 The answer to a command id is always the same; a client that lost it asks again with the id.
 """
 
+import asyncio
 import re
 import secrets
 from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tocsin.api.answer import Failure, Json
+from tocsin.api.answer import Failure, Json, not_found
 from tocsin.api.body import body_of
 from tocsin.api.serving import Served, Serving
 from tocsin.domain import ids
-from tocsin.domain.command import ARGUMENTS, VERBS, Command
+from tocsin.domain.command import VERBS, Command, checked
+from tocsin.domain.command.argument import TEXT_MAX
+from tocsin.domain.errors import Reject
+from tocsin.domain.grading import known_severity
+from tocsin.domain.rules import Rules
 from tocsin.domain.severity import Severity
 from tocsin.settings.problem import suggestion
 from tocsin.topics import COMMANDS
@@ -23,9 +29,6 @@ from tocsin.wire.command import encode_command
 from tocsin.wire.record import Draft
 
 BODY_BYTES_MAX: Final = 64 * 1024
-TEXT_MAX: Final = 4000
-"""Letters of a note or a reason: a screen or two; longer things belong behind a link."""
-LABELS_MAX: Final = 64
 WAIT_SECONDS: Final = 5.0
 WAIT_SECONDS_MAX: Final = 30.0
 """Below the idle time-outs of the usual proxies."""
@@ -57,33 +60,44 @@ class CommandRequest(BaseModel):
             raise ValueError(f"unknown verb {self.verb!r}{suggestion(self.verb, VERBS)}; known: {', '.join(VERBS)}")
         if (self.verb == "declare") == bool(self.incident):
             raise ValueError("declare takes no incident" if self.incident else f"{self.verb} needs the incident")
-        _check_arguments(self.verb, self.arguments)
+        try:
+            checked(self.verb, self.arguments)
+        except Reject as error:
+            raise ValueError(str(error)) from error
         return self
 
 
-def _check_arguments(verb: str, arguments: dict[str, Any]) -> None:
-    known = ARGUMENTS.get(verb, ())
-    for name, value in arguments.items():
-        if name not in known:
-            hint = suggestion(name, known)
-            takes = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise ValueError(f"{verb} has no argument {name!r}{hint}; {takes}")
-        if name == "labels":
-            _check_labels(value)
-        elif not isinstance(value, str) or len(value) > TEXT_MAX:
-            raise ValueError(f"argument {name!r} must be text of at most {TEXT_MAX} letters")
-    severity = arguments.get("severity")
-    if severity is not None and severity not in set(Severity):
-        raise ValueError(f"{severity!r} is not one of {', '.join(Severity)}{suggestion(severity, Severity)}")
-    needed = {"note": ("text",), "declare": ("title",), "assign": ("assignee", "team")}.get(verb)
-    if needed and not any(str(arguments.get(name, "")).strip() for name in needed):
-        raise ValueError(f"{verb} needs the argument {' or '.join(map(repr, needed))}")
+def check_words(asked: CommandRequest, rules: Rules) -> None:
+    """Nothing when the severity that is asked for is one.
+
+    Raises:
+        Failure: 422 that names the nearest.
+    """
+    word = asked.arguments.get("severity")
+    if word and known_severity(word, rules) is None:
+        hint = suggestion(word, Severity)
+        raise Failure(422, "invalid", f"severity: {word!r} is not one of {', '.join(Severity)}{hint}")
 
 
-def _check_labels(value: Any) -> None:
-    good = isinstance(value, dict) and len(value) <= LABELS_MAX
-    if not good or not all(isinstance(text, str) and 0 < len(text) <= TEXT_MAX for text in value.values()):
-        raise ValueError(f"labels must be at most {LABELS_MAX} names with texts")
+REFERENCES: Final = {"merge": "into", "link": "to", "unlink": "to"}
+"""Verb -> its argument that names another incident."""
+
+
+async def with_ids(serving: Serving, command: Command) -> Command:
+    """`command` with the id where it names another incident by its number: the owner of one partition does not know
+    the numbers of the others.
+
+    Raises:
+        Failure: 404, there is no such incident.
+    """
+    name = REFERENCES.get(command.verb, "")
+    reference = command.arguments.get(name, "").strip()
+    if not _NUMBER.fullmatch(reference.upper()):
+        return command
+    found = await asyncio.to_thread(serving.queries.incident, reference)
+    if found is None:
+        raise not_found("incident", reference)
+    return msgspec.structs.replace(command, arguments={**command.arguments, name: found["id"]})
 
 
 def partition_of(command: Command, partitions: int) -> int:
@@ -109,6 +123,12 @@ def partition_of(command: Command, partitions: int) -> int:
     return partition
 
 
+def draft_of(command: Command) -> Draft:
+    """The record of a command."""
+    key, value = encode_command(command)
+    return Draft(key, value, (("content-type", b"application/json"),))
+
+
 @router.post("/api/v1/commands", summary="Do something to an incident, and learn what became of it")
 async def command(
     request: Request,
@@ -120,6 +140,7 @@ async def command(
     """200 applied or unchanged, 409 rejected with the reason, 202 when the outcome is not known yet."""
     async with body_of(request, serving, BODY_BYTES_MAX) as body:
         asked = CommandRequest.model_validate_json(body)
+    check_words(asked, serving.node.rules)
     wanted = Command(
         command_id=asked.command_id or f"cmd_{secrets.token_hex(12)}",
         verb=asked.verb,
@@ -128,31 +149,37 @@ async def command(
         actor=request.state.actor,
         arguments=asked.arguments,
     )
-    if asked.command_id and (known := await _outcome(serving, asked.command_id, 0.0)):
+    if asked.command_id and (known := await outcome_of(serving, asked.command_id, 0.0)):
         return _answer(wanted, known)
-    partition = partition_of(wanted, serving.node.partitions)
-    key, value = encode_command(wanted)
-    await serving.publish(COMMANDS, partition, [Draft(key, value, (("content-type", b"application/json"),))])
-    return _answer(wanted, await _outcome(serving, wanted.command_id, wait))
+    wanted = await with_ids(serving, wanted)
+    await serving.publish(COMMANDS, partition_of(wanted, serving.node.partitions), [draft_of(wanted)])
+    return _answer(wanted, await outcome_of(serving, wanted.command_id, wait))
 
 
 @router.get("/api/v1/commands/{command_id}", summary="What became of a command")
 async def outcome(
     serving: Served, command_id: str, wait: Annotated[float, Query(ge=0, le=WAIT_SECONDS_MAX)] = 0.0
 ) -> Response:
-    known = await _outcome(serving, command_id, wait)
+    known = await outcome_of(serving, command_id, wait)
     if known is None:
         raise Failure(404, "not_found", f"no outcome of the command {command_id!r} is known")
     return Json(known, STATUS.get(known["outcome"], 200))
 
 
-async def _outcome(serving: Serving, command_id: str, wait: float) -> dict[str, Any] | None:
+async def outcome_of(serving: Serving, command_id: str, wait: float) -> dict[str, Any] | None:
     log = serving.node.event_log
     return None if log is None else await log.wait_outcome(command_id, wait)
 
 
+def answer_of(asked: Command, known: dict[str, Any] | None) -> dict[str, Any]:
+    """The outcome as a client sees it; `pending` while it is not known."""
+    if known is not None:
+        return known
+    pending = {"command_id": asked.command_id, "outcome": "pending", "reason": "", "events": []}
+    return {**pending, "incident": asked.incident or None}
+
+
 def _answer(asked: Command, known: dict[str, Any] | None) -> Json:
     if known is None:
-        pending = {"command_id": asked.command_id, "outcome": "pending", "reason": "", "events": []}
-        return Json({**pending, "incident": asked.incident or None}, 202, {"Retry-After": "1"})
+        return Json(answer_of(asked, None), 202, {"Retry-After": "1"})
     return Json(known, STATUS.get(known["outcome"], 200))

@@ -42,6 +42,7 @@ def incidents(
     q: Text = "",
     opened_after: datetime | None = None,
     opened_before: datetime | None = None,
+    voided: bool = False,
     limit: Limit = 50,
     cursor: Text = "",
 ) -> Response:
@@ -54,6 +55,7 @@ def incidents(
         q=q,
         opened_after=_instant("opened_after", opened_after),
         opened_before=_instant("opened_before", opened_before),
+        voided=voided,
         limit=limit,
         cursor=cursor,
     )

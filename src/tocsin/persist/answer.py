@@ -60,7 +60,7 @@ def plain(value: Any) -> Any:
 
 
 def incident(row: tuple[Any, ...]) -> dict[str, Any]:
-    """From (opened_us, id, doc, updated_us, retired_us): the fields of the header, flat, and what only the view
+    """From (opened_us, id, doc, updated_us, retired_us, fired): the fields of the header, flat, and what only the view
     knows."""
     state = _incident_decoder.decode(row[2])
     details = state.details or _NOTHING
@@ -72,6 +72,7 @@ def incident(row: tuple[Any, ...]) -> dict[str, Any]:
         **{name: _built(getattr(details, name)) for name in OF_DETAILS},
         "priority_level": PRIORITIES[header.severity],
         "resolution_time_minutes": _minutes(ended - header.opened_at) if ended is not None else None,
+        "escalation_flag": bool(row[5]),
         "incident_summary": _summary(state, details),
         "updated_at": at(row[3]),
         "retired_at": at(row[4]),

@@ -15,6 +15,8 @@ from tocsin.domain.alert import AlertFacts
 from tocsin.domain.incident import Incident, Member
 from tocsin.domain.instant import to_us
 
+VOIDED: Final = "voided"
+"""In place of the status, in the column that lists go by: so they pass over what was voided."""
 CACHE_MAX: Final = 10_000
 """Incidents, and members, kept between batches: about 20 MB; a storm works on few incidents at a time."""
 
@@ -216,7 +218,8 @@ class SqliteBook:
 def _indexed(incident: Incident) -> tuple[object, ...]:
     """Status, severity, category, service, team and title: the columns that filters use and that may change."""
     header = incident.header
-    return (header.status.value, header.severity.value, header.category, header.service, header.team, header.title)
+    status = VOIDED if incident.details is not None and incident.details.voided else header.status.value
+    return (status, header.severity.value, header.category, header.service, header.team, header.title)
 
 
 def _indexed_member(member: Member) -> tuple[str, str]:

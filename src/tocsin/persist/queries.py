@@ -18,6 +18,7 @@ from tocsin.domain.errors import Reject
 from tocsin.domain.instant import Instant, from_us, to_us
 from tocsin.domain.lifecycle import UNFINISHED
 from tocsin.persist import answer
+from tocsin.persist.book import VOIDED
 from tocsin.persist.chain import decode_headers
 from tocsin.persist.row import Delivery, Escalation
 from tocsin.persist.schema import fault_of, open_reader
@@ -28,6 +29,10 @@ READERS_IDLE_MAX: Final = 8
 
 LIMIT_MAX: Final = 1000
 """Items of one page."""
+
+_FIRED: Final = "(SELECT fired FROM escalations WHERE incident_id = incidents.id)"
+_COLUMNS: Final = f"opened_us, id, doc, updated_us, retired_us, {_FIRED}"
+"""What `answer.incident` takes."""
 
 SEARCH_MAX: Final = 200
 """Characters of a search text; a longer one finds nothing that a shorter one does not narrow down."""
@@ -92,11 +97,12 @@ class Queries:
         q: str = "",
         opened_after: Instant | None = None,
         opened_before: Instant | None = None,
+        voided: bool = False,
         limit: int = 50,
         cursor: str = "",
     ) -> Page:
         """Incidents, newest first. A `service` finds every incident that one of its alerts names; `q` searches title,
-        number, service and id; `opened_after` is included, `opened_before` is not.
+        number, service and id; `opened_after` is included, `opened_before` is not. Voided ones only when asked for.
 
         Raises:
             Reject: `bad_cursor`.
@@ -118,15 +124,16 @@ class Queries:
             chosen.add("opened_us >= ?", to_us(opened_after))
         if opened_before is not None:
             chosen.add("opened_us < ?", to_us(opened_before))
-        columns = "opened_us, id, doc, updated_us, retired_us"
-        return self._newest("incidents", columns, chosen, limit, cursor, answer.incident)
+        if not voided and VOIDED not in status:
+            chosen.add("status <> ?", VOIDED)
+        return self._newest("incidents", _COLUMNS, chosen, limit, cursor, answer.incident)
 
     def incident(self, reference: str) -> dict[str, Any] | None:
         """One incident by its id or its number (case does not matter); None when there is none."""
         with self.reader() as connection:
             row = connection.execute(
-                "SELECT opened_us, id, doc, updated_us, retired_us FROM incidents WHERE id = ? UNION ALL"
-                " SELECT opened_us, id, doc, updated_us, retired_us FROM incidents WHERE number = ? LIMIT 1",
+                f"SELECT {_COLUMNS} FROM incidents WHERE id = ? UNION ALL"  # noqa: S608 fixed texts
+                f" SELECT {_COLUMNS} FROM incidents WHERE number = ? LIMIT 1",
                 (reference, reference),
             ).fetchone()
         return answer.incident(row) if row is not None else None

@@ -4,8 +4,24 @@ from typing import Any
 
 import pytest
 
+from tocsin.api.commands import REFERENCES
 from tocsin.domain.command import VERBS
 from tocsin.topics import COMMANDS
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "assign": {"assignee": "ada"},
+    "note": {"text": "x"},
+    "declare": {"title": "t"},
+    "change": {"root_cause": "a full disk", "root_cause_category": "capacity"},
+    "set_roles": {"incident_commander": "ada"},
+    "snooze": {"minutes": 5},
+    "watch": {"minutes": 5},
+    **{verb: {"text": "x"} for verb in ("evidence", "decision", "validation", "follow_up", "post_update")},
+    "follow_up_done": {"id": "f1"},
+    "playbook_start": {"playbook": "database_failure"},
+}
+PREPARED = {"watch": ("mitigate",), "follow_up_done": ("follow_up",), "reopen": ("close",)}
+"""What an incident needs before a verb is possible."""
 
 
 async def commands_in_the_log(rig: Any) -> int:
@@ -125,11 +141,15 @@ async def test_a_large_command_is_413(rig: Any) -> None:
 
 
 async def test_every_verb_is_taken(rig: Any) -> None:
-    arguments = {"assign": {"assignee": "ada"}, "note": {"text": "x"}, "declare": {"title": "t"}}
-    incident = await rig.declared()
+    other = await rig.declared("another")
     for verb in VERBS:
-        given = {"verb": verb, "incident": "" if verb == "declare" else incident, "arguments": arguments.get(verb, {})}
-        answer = await rig.client.post("/api/v1/commands", json=given, params={"wait": 20})
+        incident = "" if verb == "declare" else await rig.declared(verb)
+        for before in PREPARED.get(verb, ()):
+            assert (await rig.command(before, incident, arguments=ARGUMENTS.get(before, {}))).status_code == 200
+        arguments = ARGUMENTS.get(verb, {})
+        if verb in REFERENCES:
+            arguments = {REFERENCES[verb]: other}
+        answer = await rig.command(verb, incident, arguments=arguments)
         assert answer.status_code == 200, answer.text
 
 

@@ -6,8 +6,9 @@ and a sentence that names the argument. It does not know rules or incidents: whe
 asked where rules are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from enum import StrEnum
 from math import isfinite
 from typing import Any, Final
@@ -60,6 +61,12 @@ class Argument(msgspec.Struct, frozen=True):
     """What a person calls it on a command line, where that differs."""
 
 
+def near(word: str, known: Iterable[str]) -> str:
+    """`, did you mean 'x'?` when a known word is near, else nothing."""
+    found = get_close_matches(word, list(known), n=1)
+    return f", did you mean {found[0]!r}?" if found else ""
+
+
 def check(name: str, argument: Argument, value: Any) -> Any:
     """The value of argument `name` as decisions use it. None stays None: it is as if it were not given.
 
@@ -80,7 +87,9 @@ def _text(name: str, argument: Argument, value: Any) -> str:
     if len(text) > argument.limit:
         raise Reject("too_long", f"argument {name!r} must be text of at most {argument.limit} letters")
     if argument.words and text and text not in argument.words:
-        raise Reject("unknown_word", f"{text!r} is not one of {', '.join(argument.words)} ({name})")
+        raise Reject(
+            "unknown_word", f"{name}: {text!r} is not one of {', '.join(argument.words)}{near(text, argument.words)}"
+        )
     return text
 
 
@@ -138,7 +147,9 @@ def _object(name: str, argument: Argument, value: Any) -> dict[str, Any]:
     found = {}
     for field, one in value.items():
         if field not in argument.fields:
-            raise Reject("unknown_argument", f"{name} has no field {field!r}; it takes {', '.join(argument.fields)}")
+            hint = near(field, argument.fields)
+            takes = ", ".join(argument.fields)
+            raise Reject("unknown_argument", f"{name} has no field {field!r}{hint}; it takes {takes}")
         if (checked := check(f"{name}.{field}", argument.fields[field], one)) is not None:
             found[field] = checked
     return found

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tocsin.domain.command.argument import LINE_MAX, LINK_MAX, WORD_MAX, Argument, Kind, check
+from tocsin.domain.command.argument import LINE_MAX, LINK_MAX, WORD_MAX, Argument, Kind, check, near
 from tocsin.domain.errors import Reject
 
 ROOT_CAUSES: Final = (
@@ -217,13 +217,15 @@ def checked(verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in arguments.items():
         if name not in what.arguments:
             takes = f"it takes {', '.join(what.arguments)}" if what.arguments else "it takes none"
-            raise Reject("unknown_argument", f"{verb} has no argument {name!r}; {takes}")
+            hint = near(name, what.arguments)
+            raise Reject("unknown_argument", f"{verb} has no argument {name!r}{hint}; {takes}")
         if (one := check(name, what.arguments[name], value)) is not None:
             found[name] = one
     for name, argument in what.arguments.items():
         if argument.required and found.get(name) in (None, ""):
             raise Reject(f"missing_{name}", f"{verb} needs the argument {name!r}")
     if what.one_of and not any(name in found and (what.empties or found[name] != "") for name in what.one_of):
-        names = " or ".join(map(repr, what.one_of)) if len(what.one_of) < 5 else "one of " + ", ".join(what.one_of)
-        raise Reject(f"missing_{what.one_of[0]}", f"{verb} needs the argument {names}")
+        few = len(what.one_of) < 4
+        names = f"the argument {' or '.join(map(repr, what.one_of))}" if few else f"one of {', '.join(what.one_of)}"
+        raise Reject(f"missing_{what.one_of[0]}", f"{verb} needs {names}")
     return found
