@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from tocsin.domain.errors import TocsinError
-from tocsin.domain.events import SettingsPublished
+from tocsin.domain.events import Claimed, SettingsPublished
 from tocsin.domain.events.event import SYSTEM
 from tocsin.domain.expiry import expired
 from tocsin.domain.instant import Instant
@@ -37,7 +37,7 @@ EXPIRED: Final = "expired"
 ABSENT: Final = -1
 """The version of a document that is not there."""
 LOSSES_MAX: Final = 20
-"""A change meets another writer at most this often. Each time somebody else has succeeded; more is a bug."""
+"""A change meets another writer at most this often; each time the other one has got what it wanted."""
 BATCH_COUNT_MAX: Final = 500
 """Documents of one append: the reader of the journal takes 1,000 records at once."""
 
@@ -294,7 +294,8 @@ class SettingsFeed:
             return
         journal = Journal(self._world, SETTINGS.name, 0, self.next)
         now = self._world.now()
-        await journal.claim(now)
+        # The claim goes with what it is for: of several who write at once, one gets on each time.
+        claim = Claimed(recorded_at=now, member=self._world.member)
         events = [
             SettingsPublished(
                 recorded_at=now,
@@ -307,8 +308,10 @@ class SettingsFeed:
             )
             for key, document in documents.items()
         ]
-        for batch in _batches([encode(event) for event in events]):
-            await journal.commit(batch)
+        for batch in _batches([encode(event) for event in (claim, *events)]):
+            first = await journal.commit(batch)
+            if journal.claimed_at is None:
+                journal.claimed_at = first
         await self.refresh()
 
 
