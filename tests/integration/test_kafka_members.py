@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from kafka import topics
+from kafka.cluster import Cluster
 from tocsin.domain.rules import Rules
+from tocsin.runtime.arrivals import Place
 from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.kafka.broker import KafkaBroker
 from tocsin.runtime.kafka.connection import Connection
@@ -58,6 +62,57 @@ async def test_the_crash_of_an_app_is_the_reason_for_the_end_of_the_process(kafk
         async with asyncio.timeout(10):
             reason = await node.failed()
         assert "a part of Faust has died" in f"{reason} {reason.__cause__}"
+
+
+class Given:
+    """A share that only notes what it was given."""
+
+    name = "ingest"
+    topics = ("alerts.raw.v1",)
+    readers: ClassVar[dict[str, tuple[str, ...]]] = {"alerts.raw.v1": ("ingest",)}
+
+    def __init__(self) -> None:
+        self.taken = asyncio.Event()
+        self.held: frozenset[Place] = frozenset()
+
+    async def take(self, held: frozenset[Place], generation: int) -> None:
+        self.held = held
+        self.taken.set()
+
+    async def suspend(self, grace: float) -> None:
+        self.taken.clear()
+
+    async def release(self, grace: float) -> None:
+        self.taken.clear()
+
+    def places(self) -> dict[Place, int]:
+        return dict.fromkeys(self.held, 0)
+
+    def needed(self) -> dict[Place, int]:
+        return self.places()
+
+
+async def test_a_member_that_joins_while_no_broker_is_there_waits_for_one(tmp_path: Path) -> None:
+    with Cluster(tmp_path) as cluster:
+        await topics.create(cluster.servers, "")
+        connection = Connection((cluster.servers,), prefix="")
+        broker = await KafkaBroker.open(connection, clock=SystemClock())
+        members, given = Members(connection, broker, member=None), Given()
+        (node,) = cluster.nodes
+        node.stop()
+        await members.join(given)
+        failed = asyncio.ensure_future(members.failed())
+        async with asyncio.timeout(30):
+            while not members.signs()["tocsin.ingest"].trouble:  # noqa: ASYNC110 - nobody sets an event for it
+                await asyncio.sleep(0.02)
+        await asyncio.to_thread(node.start)
+        async with asyncio.timeout(60):
+            await asyncio.wait([failed, asyncio.ensure_future(given.taken.wait())], return_when=asyncio.FIRST_COMPLETED)
+        assert not failed.done()
+        assert given.held == {("alerts.raw.v1", 0)}
+        failed.cancel()
+        await members.leave(given, 1.0)
+        await broker.close()
 
 
 async def test_an_app_that_stops_by_itself_is_no_quiet_end(kafka: str, prefix: str) -> None:

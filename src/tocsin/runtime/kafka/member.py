@@ -36,6 +36,8 @@ TEND_EVERY: Final = 3.0
 SUSPEND_SHARE: Final = 0.6
 """Of the session's seconds: a member that takes longer to let go is thrown out of the group."""
 STOP_GRACE: Final = 3.0
+JOIN_LONGEST: Final = 3.0
+"""Seconds between two looks for a broker before the group is joined."""
 FENCED: Final = 82
 """Kafka's code for a static name that somebody else has joined with."""
 TROUBLE_COUNTS: Final = 5.0
@@ -108,6 +110,7 @@ class Member:
 
     async def _run(self) -> None:
         try:
+            await self._reached()
             await self._app.start()
             self._app.sensors.remove(self._app.monitor)  # nobody asks it; it takes a third of what an event costs
             while not self._app.should_stop:  # noqa: ASYNC110 - faust tells only its own worker, which is not used here
@@ -118,6 +121,18 @@ class Member:
             raise
         except BaseException as error:
             await self.ended(error)
+
+    async def _reached(self) -> None:
+        """Wait until a broker answers: an app that starts without one is broken for good."""
+        attempt = 0
+        while True:
+            try:
+                await self._broker.end(self.share.topics[0], 0)
+                return
+            except Unavailable as error:
+                self._trouble, self._troubled_at = str(error), asyncio.get_running_loop().time()
+                attempt += 1
+                await asyncio.sleep(min(JOIN_LONGEST, 0.1 * 2**attempt))
 
     async def ended(self, error: BaseException) -> None:
         """See `Wants.ended`. Behind an unexpected error may be that somebody else has our name."""
