@@ -95,7 +95,7 @@ def levels_of(policy: Policy, since: Instant) -> tuple[EscalationStep, ...]:
         steps.append(
             EscalationStep(
                 level=number,
-                escalate_to=cut_text(", ".join(word_of(target) for target in level.targets), WORDS_MAX),
+                escalate_to=cut_text(", ".join(map(_named, level.targets)), WORDS_MAX),
                 due_at=due_at,
                 notification_channels=level.notification_channels,
                 repeat_seconds=max(1, round(level.repeat_every.total_seconds())) if repeats else 0,
@@ -113,6 +113,10 @@ def levels_of(policy: Policy, since: Instant) -> tuple[EscalationStep, ...]:
             )
         )
     return in_order(steps)
+
+
+def _named(target: Target) -> str:
+    return word_of(target) if target.kind else target.name
 
 
 def in_order(steps: Iterable[EscalationStep]) -> tuple[EscalationStep, ...]:
@@ -274,7 +278,8 @@ def verdict(
     if terms.only_in_hours and not asked and (again_at := opening(terms.targets, rules, at)) is not None:
         return Verdict(reason="out_of_hours", again_at=again_at)
     targets: Iterable[Target | str] = terms.targets or (step.escalate_to,)
-    found = tuple(reach(target, rules, header, at, fallback=terms.fallback) for target in targets)
+    asked_of = (target if isinstance(target, str) or target.kind else target.name for target in targets)
+    found = tuple(reach(target, rules, header, at, fallback=terms.fallback) for target in asked_of)
     # The fallback is for a level that reaches nobody, not for one of several targets that are away.
     direct = tuple(one for one in found if one.by not in (FALLBACK, CATCH_ALL))
     said = _called(direct or found[:1], found)

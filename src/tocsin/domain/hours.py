@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Final
 
-from tocsin.domain.directory import in_hours, standing_for
+from tocsin.domain.directory import in_hours, standing_for, target_of
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules, Target, User
 from tocsin.domain.schedule import on_call_at
@@ -29,7 +29,8 @@ def opening(targets: Iterable[Target], rules: Rules, at: Instant) -> Instant | N
 
 def _users(targets: Iterable[Target], rules: Rules, at: Instant) -> Iterator[str]:
     """The people behind `targets`: of a schedule whoever is on duty."""
-    for target in targets:
+    for named in targets:
+        target = named if named.kind else target_of(named.name, rules)
         team = rules.teams.get(target.name) if target.kind == "team" else None
         schedule = target.name if target.kind == "schedule" else team.schedule if team else ""
         names = on_call_at(schedule, rules, at).users if schedule in rules.schedules else standing_for(target, rules)

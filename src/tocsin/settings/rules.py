@@ -6,7 +6,7 @@ A list or table that is given replaces the default one whole; single fields keep
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from tocsin.domain import rules as domain
 from tocsin.domain.events import BY_TYPE
@@ -26,6 +26,8 @@ _QUIET: Final = {"incident.alerts_left", "incident.retired"}
 ANNOUNCED: Final = (
     *(name for name in BY_TYPE if name.startswith("incident.") and name not in _QUIET),
     "escalation.fired",
+    "sla.at_risk",
+    "sla.breached",
 )
 """Event types that can notify somebody."""
 
@@ -144,47 +146,6 @@ class CorrelatePart(Part):
         return found if found and not found[-1].when else (*found, *DEFAULT.correlation)
 
 
-class EscalationRulePart(Part):
-    condition: Condition = Field(default=ConditionPart(), description="Which incidents this rule escalates.")
-    escalation_level: int = Field(default=1, ge=1, le=100, description="Level, counted from 1.")
-    escalate_to: Name = Field(description="Team that is paged; the catch-all team when there is none of that name.")
-    escalate_after_minutes: Minutes = Field(description="Minutes without acknowledgement until this level fires.")
-    notification_channels: OneOrMore[Name] = Field(
-        default=(), description="Channels of the page; empty = those that the routes name."
-    )
-    repeat_minutes: Minutes = Field(default=0, description="Minutes between repeats; 0 = none.")
-    repeat_times: int = Field(default=0, ge=0, le=1000, description="How often it is repeated.")
-
-    @model_validator(mode="after")
-    def _repeats_have_a_distance(self) -> "EscalationRulePart":
-        if self.repeat_times and not self.repeat_minutes:
-            raise ValueError("repeat_times needs repeat_minutes above 0")
-        return self
-
-    def struct(self) -> domain.EscalationRule:
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        return domain.EscalationRule(**(values | {"condition": self.condition.struct()}))
-
-
-class EscalatePart(Part):
-    rules: tuple[EscalationRulePart, ...] | None = Field(
-        default=None,
-        description="The escalation policy; default: emergency at once, critical 5, high 15, medium 60 minutes.",
-    )
-
-    def struct(self) -> tuple[domain.EscalationRule, ...]:
-        return DEFAULT.escalation if self.rules is None else tuple(rule.struct() for rule in self.rules)
-
-
-class SlaPart(Part):
-    acknowledge: PositiveDuration | None = Field(default=None, description="Promised time to the acknowledgement.")
-    resolve: PositiveDuration | None = Field(default=None, description="Promised time to the resolve.")
-    update: PositiveDuration | None = Field(default=None, description="Promised time between two updates.")
-
-    def struct(self) -> domain.SlaTarget:
-        return struct_of(domain.SlaTarget, self)
-
-
 class RoutePart(Part):
     when: Condition = Field(default=ConditionPart(), description="Which incidents take this route.")
     channels: OneOrMore[Name] = Field(
@@ -196,4 +157,3 @@ class RoutePart(Part):
 
 
 Event = Annotated[str, BeforeValidator(_event)]
-Sla = dict[Severity, SlaPart]

@@ -13,6 +13,7 @@ from tocsin.domain.ids import PARTITIONS_MAX
 from tocsin.domain.severity import Severity
 from tocsin.settings import kafka
 from tocsin.settings.directory import PeoplePart, ServicePart
+from tocsin.settings.escalation import EscalatePart, Sla, SlaRulePart
 from tocsin.settings.kafka import KAFKA, KafkaPart, RunPart
 from tocsin.settings.part import Part
 from tocsin.settings.playbook import PlaybookPart
@@ -20,11 +21,9 @@ from tocsin.settings.references import CONSOLE, cycles
 from tocsin.settings.rules import (
     DEFAULT,
     CorrelatePart,
-    EscalatePart,
     Event,
     IngestPart,
     RoutePart,
-    Sla,
 )
 from tocsin.settings.schedule import CalendarPart, SchedulePart
 from tocsin.settings.severity import SeverityPart
@@ -176,6 +175,9 @@ class Settings(Part):
     escalate: EscalatePart = Field(default=EscalatePart(), description="Who is paged when nobody acknowledges.")
     severity: SeverityPart = Field(default=SeverityPart(), description="How severities are shown and found.")
     sla: Sla | None = Field(default=None, description="Promised times by severity; default: those of the scheme.")
+    sla_rules: tuple[SlaRulePart, ...] = Field(
+        default=(), description="Promised times of services and teams, before those by severity; the first counts."
+    )
     notify: NotifyPart = Field(default=NotifyPart(), description="Who is told what, and how.")
     people: PeoplePart = Field(default=PeoplePart(), description="People and teams, and their addresses.")
     services: dict[Name, ServicePart] = Field(default={}, description="What alerts are about, and who owns it.")
@@ -218,7 +220,10 @@ class Settings(Part):
             assignment=self.correlate.assignment.struct(),
             severity=self.severity.struct(),
             escalation=self.escalate.struct(),
+            escalate=self.escalate.settings(),
+            policies={name: policy.struct() for name, policy in self.escalate.policies.items()},
             sla=self.promises(),
+            sla_rules=tuple(rule.struct() for rule in self.sla_rules),
             notify=self.notify.struct(),
             people=self.people.struct(),
             users={name: user.struct() for name, user in self.people.users.items()},

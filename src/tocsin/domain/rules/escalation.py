@@ -46,10 +46,11 @@ DEFAULT_ESCALATION: Final = _default()
 class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Whom a level calls. Exactly one of the kinds: `user`, `team`, `schedule`, `channel`, `management`, `vendor`.
 
-    `management` and `vendor` are those of the incident's team and service.
+    `management` and `vendor` are those of the incident's team and service. Without a kind the name is that of a team,
+    else of a user, else of a schedule.
     """
 
-    kind: str
+    kind: str = ""
     name: str = ""
 
 
