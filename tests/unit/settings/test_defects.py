@@ -125,9 +125,9 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
         ["2:3: 'critcal' is not one of emergency, critical, high, medium, low, info, did you mean 'critical'?"],
     ),
     "expression": (
-        "escalate:\n  rules:\n    - condition: severity == 'critical'\n      escalate_to: a\n"
+        "escalate:\n  rules:\n    - condition: severity = 'critical'\n      escalate_to: a\n"
         "      escalate_after_minutes: 1\n",
-        ["3:18: expressions come in a later version; write fields, such as {severity: [critical], status: [open]}"],
+        ["3:27: '=' is not understood here; write ==\n    severity = 'critical'\n             ^"],
     ),
     "minutes_below_zero": (
         "escalate:\n  rules:\n    - {escalate_to: a, escalate_after_minutes: -1}\n",
