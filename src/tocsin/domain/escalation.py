@@ -152,6 +152,17 @@ def replanned(steps: Sequence[EscalationStep], pending: Sequence[EscalationStep]
     return in_order([replace(first, due_at=min(first.due_at, *was.values())), *rest])
 
 
+def raised(
+    steps: Sequence[EscalationStep], pending: Sequence[EscalationStep], called: int
+) -> tuple[EscalationStep, ...]:
+    """The plan after a raise within one policy, of which the levels up to `called` were called: those are not called
+    again, but for the repeats that wait. Behind the last level it begins anew."""
+    above = replanned(
+        [step for step in steps if step.level > called], [step for step in pending if step.level > called]
+    )
+    return in_order([*above, *(step for step in pending if step.level <= called)]) or in_order(steps)
+
+
 def shifted(steps: Iterable[EscalationStep], by: timedelta) -> tuple[EscalationStep, ...]:
     """The same steps, each later by `by`."""
     return tuple(_moved(step, step.due_at + by) for step in steps)

@@ -16,7 +16,8 @@ from tocsin.domain import events as ev
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark
 from tocsin.domain.directory import standing_for
-from tocsin.domain.escalation import planned_for, replanned, shifted
+from tocsin.domain.escalation import planned_for, raised, replanned, shifted
+from tocsin.domain.header import is_test
 from tocsin.domain.instant import Instant
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import Rules
@@ -131,7 +132,7 @@ class Escalate:
             yield from _updated(running, event, writer, rules)
         elif event.header.acknowledged_at is not None:
             yield from _acknowledged(running, event, writer, rules)
-        else:
+        elif not is_test(event.header):
             yield from _unanswered(running, event, writer, rules)
         running = state.running.get(event.incident_id)
         if running and running.paused_at is None and event.header.suppressed_by:
@@ -217,7 +218,8 @@ def _started(
         if running.paused_at is not None:
             waiting = shifted(waiting, since - running.paused_at)
             standing = _standing(running, running.paused_at, event, rules)
-        steps = replanned(steps, waiting)
+        same = policy and policy == running.policy
+        steps = raised(steps, waiting, level) if same else replanned(steps, waiting)
         both = {target: tightened(standing.get(target), promises.get(target)) for target in TARGETS}
         promises = {target: promise for target, promise in both.items() if promise}
     elif running and isinstance(event, ev.AcknowledgementExpired):
