@@ -25,7 +25,7 @@ from tocsin.domain.command import TABLE
 from tocsin.domain.lifecycle import LEADS_TO, UNFINISHED, Status
 from tocsin.domain.playbook import all_playbooks, described
 from tocsin.domain.severity import Severity
-from tocsin.persist.recorded import alert_of
+from tocsin.persist.recorded import alert_of, playbook_usage
 from tocsin.settings.problem import suggestion
 
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -46,7 +46,8 @@ def rules(serving: Served) -> Response:
 
 @router.get("/api/incident_response/playbooks", summary="Steps to take, by category and severity")
 def playbooks(serving: Served, category: Text = "", severity: Text = "") -> Response:
-    """Those that fit `category` and `severity`, where they are given; `runbooks`: names of documents to read."""
+    """Those that fit `category` and `severity`, where they are given, with how often they were used; `runbooks`: names
+    of documents to read."""
     wanted = next(iter(chosen("severity", [severity], Severity)), "")
     every = all_playbooks(serving.node.rules)
     fitting = {
@@ -55,7 +56,8 @@ def playbooks(serving: Served, category: Text = "", severity: Text = "") -> Resp
         if (not category or not one.categories or category in one.categories)
         and (not wanted or not one.severities or wanted in one.severities)
     }
-    items = [described(name, one) for name, one in fitting.items()]
+    usage = playbook_usage(serving.queries)
+    items = [{**described(name, one), "usage": usage.get(name, {})} for name, one in fitting.items()]
     return Json({"items": items, "runbooks": runbook_names()})
 
 

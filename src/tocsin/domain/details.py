@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from tocsin.domain.instant import Instant
+from tocsin.domain.playbook import PlaybookRun
 
 FOLLOW_UPS_MAX: Final = 50
 RECORDS_MAX: Final = 50
@@ -108,6 +109,8 @@ class Details(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     update_requested_at: Instant | None = None
     updated_people_at: Instant | None = None
     voided: bool = False
+    playbooks: tuple[PlaybookRun, ...] = ()
+    """Those that were begun, in their order."""
 
 
 PLAIN: Final = (

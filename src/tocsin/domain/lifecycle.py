@@ -71,6 +71,8 @@ IN: Final[Mapping[str, frozenset[Status]]] = {
     "escalate": UNFINISHED,
     "request_update": UNFINISHED,
     "post_update": ANY,
+    "playbook_start": ANY - {CLOSED},
+    "playbook_step": ANY,
 }
 """Verb -> the statuses in which it is possible. These leave the status as it is."""
 

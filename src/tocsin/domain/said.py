@@ -4,14 +4,15 @@ In: the book, an incident whose header is already the one of the event, the even
 Invariant: what is said makes the first `Details`; alerts alone never do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from tocsin.domain import events as ev
-from tocsin.domain.details import PLAIN, AbsorbedIncident, Details
+from tocsin.domain.details import PLAIN, AbsorbedIncident, Answer, Details
 from tocsin.domain.instant import EPOCH, Instant
+from tocsin.domain.playbook import PlaybookRun, finished, run_of, running, stepped
 from tocsin.domain.pulse import Pulse
 
 if TYPE_CHECKING:
@@ -29,6 +30,30 @@ def touched(book: "Book", incident: "Incident", event: ev.IncidentEvent) -> None
     """A person pins what they touch."""
     if event.actor != ev.SYSTEM:
         incident.pinned = True
+
+
+def answered(incident: "Incident", event: ev.Acknowledged) -> None:
+    """Somebody acknowledged on behalf of a target."""
+    details = detailed(incident)
+    others = tuple(one for one in details.answers if one.target != event.target)
+    details.answers = (*others, Answer(target=event.target, by=event.actor, at=event.recorded_at))
+
+
+def begun_again(incident: "Incident") -> None:
+    """It was reopened: whoever answered has to answer anew, and nobody watches a fix that did not hold."""
+    if (details := incident.details) is not None:
+        details.answers = ()
+        details.watched_until = None
+        details.closing_held = False
+
+
+def over(incident: "Incident", event: ev.Closed) -> None:
+    """It was closed: nothing is waited for."""
+    if (details := incident.details) is not None:
+        details.watched_until = details.snoozed_until = None
+        details.closing_held = False
+    if event.voided:
+        detailed(incident).voided = True
 
 
 def changed(book: "Book", incident: "Incident", event: ev.Changed) -> None:
@@ -127,6 +152,30 @@ def updated_people(book: "Book", incident: "Incident", event: ev.UpdatedPeople) 
     details.updated_people_at, details.update_requested_at = event.recorded_at, None
 
 
+def playbook_started(book: "Book", incident: "Incident", event: ev.PlaybookStarted) -> None:
+    touched(book, incident, event)
+    details = detailed(incident)
+    run = run_of(event.playbook, event.title, event.steps, event.recorded_at, event.actor)
+    details.playbooks = (*details.playbooks, run)
+
+
+def playbook_step_done(book: "Book", incident: "Incident", event: ev.PlaybookStepDone) -> None:
+    touched(book, incident, event)
+    by, at = event.actor, event.recorded_at
+    _run_changed(incident, event.playbook, lambda run: stepped(run, event.step, event.outcome, by, at, event.note))
+
+
+def playbook_finished(book: "Book", incident: "Incident", event: ev.PlaybookFinished) -> None:
+    _run_changed(incident, event.playbook, lambda run: finished(run, event.recorded_at))
+
+
+def _run_changed(incident: "Incident", playbook: str, change: Callable[[PlaybookRun], PlaybookRun]) -> None:
+    """Change the run of `playbook` that goes on; nothing when none does."""
+    details = detailed(incident)
+    if (run := running(details.playbooks, playbook)) is not None:
+        details.playbooks = tuple(change(one) if one is run else one for one in details.playbooks)
+
+
 CHANGES: Final[Mapping[type[ev.IncidentEvent], Any]] = {
     ev.Absorbed: absorbed,
     ev.Assigned: touched,
@@ -135,6 +184,9 @@ CHANGES: Final[Mapping[type[ev.IncidentEvent], Any]] = {
     ev.EscalationRequested: touched,
     ev.FollowUpChanged: follow_up_changed,
     ev.Noted: touched,
+    ev.PlaybookFinished: playbook_finished,
+    ev.PlaybookStarted: playbook_started,
+    ev.PlaybookStepDone: playbook_step_done,
     ev.Recorded: recorded,
     ev.RolesChanged: roles_changed,
     ev.SeverityLowered: touched,

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from tocsin.persist import answer
 from tocsin.persist.queries import Queries
+from tocsin.persist.views import PLAYBOOK
 from tocsin.topics import ESCALATIONS, INCIDENTS, NOTIFICATIONS
 
 EVENTS_MAX: Final = 5000
@@ -90,6 +91,20 @@ def arrival_of(queries: Queries, alert_id: str) -> Arrival | None:
         ).fetchone()
     kind, reason = event or ("incident.alert_moved", "alert_moved")
     return Arrival(incident_id, number, kind, reason, first)
+
+
+def playbook_usage(queries: Queries) -> dict[str, dict[str, int]]:
+    """How often each playbook was `started` and `finished`, and how its steps went (`done`, `skipped`, `failed`, of
+    finished runs), by its name."""
+    with queries.reader() as connection:
+        rows = connection.execute(
+            "SELECT name, value FROM counters WHERE name >= ? AND name < ?", (PLAYBOOK, PLAYBOOK[:-1] + "/")
+        ).fetchall()
+    usage: dict[str, dict[str, int]] = {}
+    for key, value in rows:
+        what, _, name = key.removeprefix(PLAYBOOK).partition(":")
+        usage.setdefault(name, dict.fromkeys(("started", "finished", "done", "skipped", "failed"), 0))[what] = value
+    return usage
 
 
 def alert_of(queries: Queries, alert_id: str) -> dict[str, Any] | None:

@@ -77,6 +77,10 @@ def _requested(event: ev.EscalationRequested) -> str:
     return f"{event.target or whom}{f': {event.note}' if event.note else ''}"
 
 
+def _step(event: ev.PlaybookStepDone) -> str:
+    return f"{event.playbook}, step {event.step}: {event.outcome}{f', {event.note}' if event.note else ''}"
+
+
 _TEXTS: Final[dict[type[ev.Event], Callable[[Any], str]]] = {
     ev.Opened: _title,
     ev.AlertAttached: _alert,
@@ -101,6 +105,11 @@ _TEXTS: Final[dict[type[ev.Event], Callable[[Any], str]]] = {
     ev.Changed: _changes,
     ev.SeverityLowered: lambda event: f"{event.was.value} to {event.header.severity.value}",
     ev.RolesChanged: _roles,
+    ev.PlaybookStarted: lambda event: f"{event.playbook}: {event.title}",
+    ev.PlaybookStepDone: _step,
+    ev.PlaybookFinished: lambda event: (
+        f"{event.playbook}: {event.done} done, {event.skipped} skipped, {event.failed} failed"
+    ),
     ev.FollowUpChanged: lambda event: f"{event.follow_up.id}{_done(event.follow_up)}: {event.follow_up.text}",
     ev.Recorded: lambda event: f"{event.record.kind}: {event.record.text}",
     ev.Unlinked: lambda event: f"no longer related to {event.linked_to}",

@@ -36,6 +36,9 @@ OUTCOMES: Final[dict[type[ev.CommandEvent], str]] = {
     ev.CommandRejected: "rejected",
 }
 
+PLAYBOOK: Final = "playbook."
+"""Counters of the use of playbooks begin so: `playbook.<what>:<name>`."""
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -153,6 +156,16 @@ class Views:
             self._count("alerts", 1)
         elif isinstance(event, ev.AlertResolved):
             self._count("resolves", len(event.alert_ids))
+        elif isinstance(event, ev.PlaybookStarted):
+            self._count(f"{PLAYBOOK}started:{event.playbook}", 1)
+        elif isinstance(event, ev.PlaybookFinished):
+            for what, count in (
+                ("finished", 1),
+                ("done", event.done),
+                ("skipped", event.skipped),
+                ("failed", event.failed),
+            ):
+                self._count(f"{PLAYBOOK}{what}:{event.playbook}", count)
 
 
 def _entry(event: ev.Event) -> tuple[str, ...]:

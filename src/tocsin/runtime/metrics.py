@@ -66,6 +66,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric("histogram", "tocsin_incident_resolve_seconds", "From opening to resolving.", ("severity",), PEOPLE),
     Metric("counter", "tocsin_commands_total", "Commands decided, by verb and outcome.", ("verb", "outcome")),
+    Metric("counter", "tocsin_playbooks_total", "Playbooks that were started and finished.", ("playbook", "event")),
     Metric("counter", "tocsin_escalations_total", "Escalation steps fired.", ("level", "severity")),
     Metric(
         "histogram",
@@ -270,6 +271,9 @@ class Metrics:
             self.observe("tocsin_incident_acknowledge_seconds", waited, severity)
         elif isinstance(event, ev.Resolved):
             self.observe("tocsin_incident_resolve_seconds", waited, severity)
+        elif isinstance(event, ev.PlaybookStarted | ev.PlaybookFinished):
+            word = event.TYPE.removeprefix("incident.playbook_")
+            counts["tocsin_playbooks_total", event.playbook, word] += 1
         self._follow(event)
 
     def _follow(self, event: ev.IncidentEvent) -> None:

@@ -15,6 +15,7 @@ from tocsin.domain.header import IncidentHeader
 from tocsin.domain.incident import Incident
 from tocsin.domain.instant import Instant
 from tocsin.domain.lifecycle import Status
+from tocsin.domain.playbook import PlaybookRun
 from tocsin.domain.severity import Severity
 from tocsin.wire.events import CLAIM, CONTENT_TYPE, SEQUENCE, SPECVERSION
 from tocsin.wire.record import Draft, Headers
@@ -98,6 +99,8 @@ class IncidentState(msgspec.Struct, frozen=True, kw_only=True):
     answers: tuple[Answer, ...] = ()
     """Who has acknowledged on behalf of whom since the opening."""
     absorbed: tuple[AbsorbedIncident, ...] = ()
+    playbooks: tuple[PlaybookRun, ...] = ()
+    """Those that were begun, with who did which step when."""
     """Incidents of other partitions that were merged into this one."""
     snoozed_until: Instant | None = None
     watched_until: Instant | None = None

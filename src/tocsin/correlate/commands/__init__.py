@@ -2,8 +2,8 @@
 
 `decide.py` answers a command: it checks the arguments by the table (`domain.command`), finds the incident, asks the
 lifecycle table and hands on to one function per verb: `status.py` (what moves along the table), `declare.py`,
-`change.py` (what is known of it, roles), `record.py` (notes, evidence, follow-ups, words to people), `quiet.py`
-(snooze, watch), `together.py` (links and merges).
+`change.py` (what is known of it, roles), `record.py` (notes, evidence, follow-ups, words to people), `playbook.py`,
+`quiet.py` (snooze, watch), `together.py` (links and merges).
 
 Invariant: a function of a verb raises before its first event or not at all.
 """

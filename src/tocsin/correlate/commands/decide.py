@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from tocsin.correlate.commands import quiet, record, together
+from tocsin.correlate.commands import playbook, quiet, record, together
 from tocsin.correlate.commands.change import change, set_roles
-from tocsin.correlate.commands.declare import declare
+from tocsin.correlate.commands.declare import declare, test_page
 from tocsin.correlate.commands.find import incident_of, partition_of
 from tocsin.correlate.commands.status import move
 from tocsin.correlate.write import Pen
@@ -21,6 +21,7 @@ _UNCHANGED: Final = "already_so"
 
 VERBS: Final[Mapping[str, Callable[[Pen, Incident, dict[str, Any], str], Iterator[ev.Event]]]] = {
     **record.VERBS,
+    **playbook.VERBS,
     "change": change,
     "set_roles": set_roles,
     "snooze": quiet.snooze,
@@ -81,8 +82,10 @@ def _events(pen: Pen, command: Command) -> Iterator[ev.Event]:
     note = cut_text(command.reason, TEXT_MAX)
     if verb == "declare":
         yield from declare(pen, command, given)
+    elif verb == "test_page":
+        yield from test_page(pen, command, given)
     elif verb == "release":
-        yield from together.release(pen, command.incident, given, note)
+        yield from together.release(pen, command.incident, note)
     else:
         incident = incident_of(pen.state, command.incident)
         if verb in IN:

@@ -11,6 +11,7 @@ import msgspec
 
 from tocsin.domain.command.argument import LINE_MAX, LINK_MAX, WORD_MAX, Argument, Kind, check, near
 from tocsin.domain.errors import Reject
+from tocsin.domain.playbook import StepOutcome
 
 ROOT_CAUSES: Final = (
     "configuration_error",
@@ -34,7 +35,7 @@ class Verb(msgspec.Struct, frozen=True):
     empties: bool = False
     """An empty text empties a field."""
     internal: bool = False
-    """Owners give it to each other; people do not."""
+    """`/api/v1/commands` does not take it: owners give it to each other, or a route of its own does."""
 
 
 def _name(help: str, **more: Any) -> Argument:
@@ -159,7 +160,7 @@ TABLE: Final[Mapping[str, Verb]] = {
             "link": _link("Its ticket"),
         },
     ),
-    "follow_up_done": Verb("It is done", {"id": _name("f1, f2, …", required=True)}),
+    "follow_up_done": Verb("It is done", {"follow_up": _name("f1, f2, …", required=True)}),
     "escalate": Verb(
         "Call the next level now",
         {
@@ -177,6 +178,17 @@ TABLE: Final[Mapping[str, Verb]] = {
             "audience": _name("Who hears it", words=AUDIENCES),
         },
     ),
+    "test_page": Verb("Call one target, to try the way to it", {"target": _name("Whom", required=True)}, internal=True),
+    "playbook_start": Verb("Begin to work through a playbook", {"playbook": _name("Its name", required=True)}),
+    "playbook_step": Verb(
+        "Say how a step of a playbook went",
+        {
+            "outcome": _name("done, skipped or failed", required=True, words=tuple(StepOutcome)),
+            "step": Argument(Kind.WHOLE, "Its number, from 1; else the first that is left"),
+            "note": _line("What was found"),
+            "playbook": _name("Which one; else the one started last"),
+        },
+    ),
     "absorb": Verb(
         "Another partition closed an incident as the same as this one",
         {
@@ -188,11 +200,7 @@ TABLE: Final[Mapping[str, Verb]] = {
         },
         internal=True,
     ),
-    "release": Verb(
-        "The incident that was to go on with this one refused",
-        {"into": _name("That one", required=True)},
-        internal=True,
-    ),
+    "release": Verb("The incident that was to go on with this one refused", internal=True),
 }
 
 VERBS: Final = tuple(verb for verb, what in TABLE.items() if not what.internal)

@@ -7,6 +7,7 @@ from tocsin.domain.details import FollowUp, Record, Roles
 from tocsin.domain.events.event import Event
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
+from tocsin.domain.rules.playbook import PlaybookStep
 from tocsin.domain.severity import Severity
 
 
@@ -35,6 +36,8 @@ class Opened(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the correlation rule that grouped it."""
     gap_seconds: float = 600.0
     """The window's gap, frozen at the opening."""
+    close_due_at: Instant | None = None
+    """When it closes by itself whatever happens: a test page does."""
     assigned_because: str = ""
     """Why: `by_service`, `by_category`, `by_severity`, `by_skill: …`, `by_load: …`, `by_command`."""
     seen: tuple[Instant, ...] = ()
@@ -298,6 +301,37 @@ class UpdatedPeople(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True
     TYPE = "incident.updated_people"
     text: str
     audience: str = ""
+
+
+class PlaybookStarted(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody begins to work through a playbook; its steps are as they were then."""
+
+    TYPE = "incident.playbook_started"
+    playbook: str
+    title: str
+    steps: tuple[PlaybookStep, ...]
+    note: str = ""
+
+
+class PlaybookStepDone(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """How a step went: `outcome` is `done`, `skipped` or `failed`. Again when it is corrected."""
+
+    TYPE = "incident.playbook_step_done"
+    playbook: str
+    step: int
+    """Its number, from 1."""
+    outcome: str
+    note: str = ""
+
+
+class PlaybookFinished(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Each step has its outcome; written after the last one."""
+
+    TYPE = "incident.playbook_finished"
+    playbook: str
+    done: int
+    skipped: int
+    failed: int
 
 
 class Retired(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):

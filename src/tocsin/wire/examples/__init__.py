@@ -13,7 +13,7 @@ from tocsin.domain.incident import Incident
 from tocsin.domain.instant import to_ms
 from tocsin.wire.events import POSITION as POSITION_HEADER
 from tocsin.wire.events import encode, source_of, stamp
-from tocsin.wire.examples import incident, outcome
+from tocsin.wire.examples import incident, outcome, playbook
 from tocsin.wire.examples.story import COMMAND_ID, INCARNATION, INCIDENT, OFFSET, START, at
 from tocsin.wire.position import Position, encode_position, record_fingerprint
 from tocsin.wire.state import state_of
@@ -24,6 +24,7 @@ EVENTS: Final[dict[str, ev.Event]] = {
     event.TYPE: event
     for event in (
         *incident.INCIDENT_EVENTS,
+        *playbook.PLAYBOOKS,
         *incident.answers(),
         *outcome.journal_events(),
         *outcome.escalations(),

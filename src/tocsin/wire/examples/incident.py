@@ -32,7 +32,7 @@ ACKNOWLEDGED: Final[dict[str, Any]] = {
 }
 
 
-def _change(
+def change(
     kind: type[ev.IncidentEvent],
     version: int,
     seconds: float,
@@ -59,7 +59,7 @@ TWO: Final = {"alerts": 2, "firing": 2, "occurrences": 2}
 RESOLVED: Final = {**ACKNOWLEDGED, "status": Status.RESOLVED, "firing": 0}
 
 INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
-    _change(
+    change(
         ev.Opened,
         1,
         0,
@@ -74,9 +74,9 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         alert=FACTS,
         recurrence_of=OTHER,
     ),
-    _change(ev.AlertAttached, 2, 31, "joined_open_group", header=TWO, alert=SECOND_FACTS, **BY_ALERT),
-    _change(ev.LateAmended, 3, 35, "late_amended", header=TWO, alert=SECOND_FACTS, **BY_ALERT),
-    _change(
+    change(ev.AlertAttached, 2, 31, "joined_open_group", header=TWO, alert=SECOND_FACTS, **BY_ALERT),
+    change(ev.LateAmended, 3, 35, "late_amended", header=TWO, alert=SECOND_FACTS, **BY_ALERT),
+    change(
         ev.AlertResolved,
         4,
         900,
@@ -88,7 +88,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         resolve_due_at=at(960),
         **BY_ALERT,
     ),
-    _change(
+    change(
         ev.AlertMoved,
         6,
         40,
@@ -99,7 +99,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         fingerprints=(SECOND_FACTS.fingerprint,),
         **BY_ALERT,
     ),
-    _change(
+    change(
         ev.AlertsLeft,
         6,
         40,
@@ -109,7 +109,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         fingerprints=(SECOND_FACTS.fingerprint,),
         **BY_ALERT,
     ),
-    _change(
+    change(
         ev.Merged,
         7,
         42,
@@ -119,10 +119,10 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         fingerprints=(SECOND_FACTS.fingerprint,),
         **BY_ALERT,
     ),
-    _change(ev.Linked, 8, 42, "bridged", header=TWO, linked_to=OTHER, **BY_ALERT),
-    _change(ev.SeverityRaised, 9, 31, "severity_raised", header=TWO, was=Severity.HIGH, **BY_ALERT),
-    _change(ev.Reannounced, 10, 500, "new_target", header=ACKNOWLEDGED, **BY_ALERT),
-    _change(
+    change(ev.Linked, 8, 42, "bridged", header=TWO, linked_to=OTHER, **BY_ALERT),
+    change(ev.SeverityRaised, 9, 31, "severity_raised", header=TWO, was=Severity.HIGH, **BY_ALERT),
+    change(ev.Reannounced, 10, 500, "new_target", header=ACKNOWLEDGED, **BY_ALERT),
+    change(
         ev.Acknowledged,
         11,
         392,
@@ -132,7 +132,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         note="looking at it",
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.AcknowledgementExpired,
         12,
         14792,
@@ -140,7 +140,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         header=TWO,
         cause="deadline:acknowledgement:2026-11-21T07:18:39.250Z",
     ),
-    _change(
+    change(
         ev.Investigating,
         12,
         400,
@@ -149,7 +149,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         expires_due_at=at(14800),
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.Mitigated,
         13,
         800,
@@ -158,7 +158,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         note="old backups removed",
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.Resolved,
         14,
         960,
@@ -167,8 +167,8 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         close_due_at=at(960 + 86400),
         cause="deadline:resolve:2026-11-21T03:28:07.250Z",
     ),
-    _change(ev.Reopened, 15, 1200, "fired_again", header=TWO, **BY_ALERT),
-    _change(
+    change(ev.Reopened, 15, 1200, "fired_again", header=TWO, **BY_ALERT),
+    change(
         ev.Closed,
         16,
         87360,
@@ -177,7 +177,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         retire_due_at=at(87360 + 604800),
         cause="deadline:close:2026-11-22T03:28:07.250Z",
     ),
-    _change(
+    change(
         ev.Assigned,
         17,
         450,
@@ -186,7 +186,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         note="her area",
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.Noted,
         18,
         460,
@@ -195,15 +195,15 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         note="The backup of 02:00 was not removed.",
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.Suppressed,
         19,
         500,
         "suppressed",
         header={**ACKNOWLEDGED, "suppressed_by": "silence:sil_3f2a", "suppressed_until": at(4100)},
     ),
-    _change(ev.Unsuppressed, 20, 4100, "unsuppressed", header=ACKNOWLEDGED, was="silence:sil_3f2a"),
-    _change(
+    change(ev.Unsuppressed, 20, 4100, "unsuppressed", header=ACKNOWLEDGED, was="silence:sil_3f2a"),
+    change(
         ev.Changed,
         21,
         5000,
@@ -217,7 +217,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         },
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.SeverityLowered,
         22,
         5100,
@@ -227,7 +227,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         note="only the copy is affected",
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.RolesChanged,
         23,
         5200,
@@ -237,7 +237,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         now=Roles(incident_commander="ada", technical_lead="grace", experts=("linus",)),
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.FollowUpChanged,
         24,
         5300,
@@ -252,7 +252,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         ),
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.Recorded,
         25,
         5400,
@@ -267,8 +267,8 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         ),
         **BY_PERSON,
     ),
-    _change(ev.Unlinked, 26, 5500, "unlinked", header=ACKNOWLEDGED, linked_to=OTHER, **BY_PERSON),
-    _change(
+    change(ev.Unlinked, 26, 5500, "unlinked", header=ACKNOWLEDGED, linked_to=OTHER, **BY_PERSON),
+    change(
         ev.Absorbed,
         27,
         5600,
@@ -280,7 +280,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         alerts=3,
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.WatchStarted,
         28,
         5700,
@@ -289,7 +289,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         watch_due_at=at(9300),
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.WatchEnded,
         29,
         9300,
@@ -297,7 +297,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         header={**ACKNOWLEDGED, "status": Status.MITIGATED},
         cause="deadline:watch:2026-11-21T05:47:07.250Z",
     ),
-    _change(
+    change(
         ev.ClosingHeld,
         30,
         87360,
@@ -305,7 +305,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         header=RESOLVED,
         cause="deadline:close:2026-11-22T03:28:07.250Z",
     ),
-    _change(
+    change(
         ev.EscalationRequested,
         31,
         700,
@@ -315,7 +315,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         note="we need the storage team",
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.UpdateRequested,
         32,
         1500,
@@ -325,7 +325,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         audience="management",
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.UpdatedPeople,
         33,
         1600,
@@ -335,7 +335,7 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         audience="customers",
         **BY_PERSON,
     ),
-    _change(
+    change(
         ev.Retired,
         34,
         87360 + 604800,
