@@ -22,11 +22,15 @@ VERBS: Final = {
     "alerts": "alerts",
     "incidents": "incidents",
     "explain": "explain",
+    "silence": "silence",
+    "settings": "settings",
     "rejected": "rejected",
     "topics": "topics",
+    "page-me": "page_me",
     "severity": "severity",
     "config": "config",
     "doctor": "doctor",
+    "acceptance": "acceptance",
     "schemas": "schemas",
     "eventlog": "eventlog",
     "token": "token",
@@ -47,7 +51,7 @@ class Lazy(Suggesting):
         module = VERBS.get(cmd_name)
         if module is None or not importlib.util.find_spec(f"tocsin.cli.{module}"):
             return None
-        found = getattr(importlib.import_module(f"tocsin.cli.{module}"), cmd_name)
+        found = getattr(importlib.import_module(f"tocsin.cli.{module}"), cmd_name.replace("-", "_"))
         assert isinstance(found, click.Command)
         return found
 

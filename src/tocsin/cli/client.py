@@ -56,8 +56,9 @@ class Client:
         content_type: str = "application/json",
         parameters: Mapping[str, Any] | None = None,
         also: frozenset[int] = frozenset(),
+        condition: Mapping[str, str] | None = None,
     ) -> Any:
-        """The JSON of the answer, for 2xx and the statuses in `also`.
+        """The JSON of the answer, for 2xx and the statuses in `also`. `condition`: headers such as `If-Match`.
 
         Raises:
             Ended: the answer is another one, or there is none.
@@ -65,7 +66,9 @@ class Client:
         import httpx
 
         wanted = {name: value for name, value in (parameters or {}).items() if value not in ("", None, ())}
-        headers = {b"Content-Type": content_type.encode()} if content is not None else {}
+        headers = {name.encode(): value.encode() for name, value in (condition or {}).items()}
+        if content is not None:
+            headers[b"Content-Type"] = content_type.encode()
         if self.actor:
             headers[b"X-Tocsin-Actor"] = self.actor.encode()
         try:
@@ -113,7 +116,7 @@ def remote(command: F) -> F:
     )  # fmt: skip
     @functools.wraps(command)
     def connected(url: str, token: str, **options: Any) -> Any:
-        client = Client(url, _token(token))
+        client = Client(url, token_of(token))
         try:
             return command(client, **options)
         finally:
@@ -122,7 +125,8 @@ def remote(command: F) -> F:
     return connected  # type: ignore[return-value]
 
 
-def _token(text: str) -> str:
+def token_of(text: str) -> str:
+    """The token that an option names: itself, or what stands in file:/path."""
     if not text.startswith("file:"):
         return text
     from pathlib import Path
