@@ -23,7 +23,9 @@ from tocsin.api import (
 )
 from tocsin.api.alertmanager import routers as alertmanager
 from tocsin.api.answer import Failure
+from tocsin.api.context import router as surroundings
 from tocsin.api.gate import Gate
+from tocsin.api.people import router as people
 from tocsin.api.serving import Serving
 from tocsin.api.settings import router as documents
 from tocsin.api.severity import router as severities
@@ -57,7 +59,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
     writing = (intake, response, alerting, bulk, commands)
     for part in (*writing, incidents, explain, runbooks, log, rejected, operations, pages):
         app.include_router(part.router)
-    for router in (documents, severities, silences, *alertmanager):
+    for router in (documents, people, severities, silences, surroundings, *alertmanager):
         app.include_router(router)
     app.add_exception_handler(Failure, _failure)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -14,6 +14,7 @@ from tocsin.correlate.suppress_sweep import on_due
 from tocsin.correlate.write import Pen
 from tocsin.domain import events as ev
 from tocsin.domain.agenda import Deadline
+from tocsin.domain.header import is_test
 from tocsin.domain.lifecycle import Status
 
 GROUP_REMEMBERED: Final = timedelta(days=30)
@@ -49,7 +50,7 @@ def on_deadline(pen: Pen, deadline: Deadline) -> Iterator[ev.Event]:
         if lacks_root_cause(incident, pen.rules):
             yield pen.change(ev.ClosingHeld, incident, "root_cause_required")
         else:
-            yield closed(pen, incident, "resolved_long_enough")
+            yield closed(pen, incident, "test_over" if is_test(incident.header) else "resolved_long_enough")
     elif deadline.kind == "watch":
         yield pen.change(ev.WatchEnded, incident, "watch_over")
     elif deadline.kind == "retire":

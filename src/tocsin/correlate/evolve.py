@@ -37,7 +37,11 @@ def _change(state: State, event: ev.Event) -> None:
         incident = state.incidents.get(event.incident_id)
         if incident is not None:
             _follow(state, incident, event)
-            if not isinstance(event, ev.Opened) or event.header.suppressed_until is not None:  # it has no other yet
+            if (
+                not isinstance(event, ev.Opened)  # most have none yet
+                or event.header.suppressed_until is not None
+                or event.close_due_at is not None
+            ):
                 _keep_deadlines(state, incident)
     elif isinstance(event, ev.CommandEvent):
         state.outcomes[event.command_id] = event

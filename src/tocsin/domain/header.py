@@ -12,6 +12,10 @@ HEADER_BYTES_MAX: Final = 4096
 """So that an event with a header always fits a record batch; the texts are cut to fit (`cut_text`)."""
 TITLE_MAX: Final = 300
 SUMMARY_MAX: Final = 1000
+TEST_SOURCE: Final = "test_page"
+"""`source` of a test page."""
+TEST_LABEL: Final = "tocsin_test"
+"""A label of what only tests the way to people: nobody is told but whom the test is for."""
 
 
 class IncidentHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -47,6 +51,11 @@ class IncidentHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     labels: dict[str, str] = {}
     """The labels that the group was made by."""
     links: dict[str, str] = {}
+
+
+def is_test(header: IncidentHeader) -> bool:
+    """Whether an incident only tests the way to people. What an alert says of itself never makes it one: it has one."""
+    return not header.alerts and header.source == TEST_SOURCE and header.labels.get(TEST_LABEL) == "true"
 
 
 def cut_text(text: str, limit: int) -> str:

@@ -233,6 +233,7 @@ def _apply_opened(book: Book, event: ev.Opened) -> None:
         services=(event.header.service,) if event.header.service else (),
         announced_severity=event.header.severity,
         announced_alerts=max(event.header.alerts, 1),
+        close_due_at=event.close_due_at,
         pulse=Pulse(seen=event.seen) if event.seen else None,
     )
     book.put(incident)

@@ -20,7 +20,7 @@ from tocsin.domain import events as ev
 from tocsin.domain import ids
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark
-from tocsin.domain.header import cut_text
+from tocsin.domain.header import cut_text, is_test
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import NotifyRules, Rules
 from tocsin.notify import freeze as freezing
@@ -157,7 +157,7 @@ class Notify:
             for delivery in state.waiting(event.incident_id):
                 if delivery.step in GOOD_NEWS:
                     yield self._withdrawn(delivery, "reopened", event, rules, now)
-        if event.TYPE in rules.notify.events:
+        if event.TYPE in rules.notify.events and not is_test(event.header):
             yield from self._announce(state, event, taken_back, rules, now)
 
     def _announce(

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from tocsin.api.app import create
+from tocsin.domain.rules import Rules
 from tocsin.notify.channel import Sent
 from tocsin.persist.sqlite import EventLog
 from tocsin.runtime.clock import SystemClock
@@ -43,8 +44,11 @@ class Outbox:
 class Rig:
     """What a test works with."""
 
-    def __init__(self, client: httpx.AsyncClient, node: Node, broker: MemoryBroker, app: FastAPI) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, node: Node, broker: MemoryBroker, app: FastAPI, outbox: Outbox
+    ) -> None:
         self.client = client
+        self.outbox = outbox
         self.node = node
         self.broker = broker
         self.app = app
@@ -77,18 +81,25 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+def rules() -> Rules | None:
+    """What the settings file says; a module that wants another one overrides it. None = the defaults."""
+    return None
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, rules: Rules | None) -> AsyncIterator[Rig]:
     settings = Settings(data_dir=tmp_path, partitions=PARTITIONS)
     clock = SystemClock()
     broker = MemoryBroker(clock, PARTITIONS)
     event_log = EventLog.open(settings.event_log_path)
+    outbox = Outbox()
     node = Node(
         broker=broker,
         clock=clock,
         instance="test",
-        rules=settings.rules(),
+        rules=rules or settings.rules(),
         event_log=event_log,
-        channels={"console": Outbox()},
+        channels={"console": outbox},
         partitions=PARTITIONS,
     )
     app = create(node, settings=settings, clock=clock)
@@ -97,6 +108,6 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         await asyncio.to_thread(event_log.high_water)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9393") as client:
-        yield Rig(client, node, broker, app)
+        yield Rig(client, node, broker, app, outbox)
     await node.stop()
     event_log.close()
