@@ -77,7 +77,7 @@ class BulkRequest(BaseModel):
     def _names_some(self) -> "BulkRequest":
         if bool(self.incidents) == (self.filter is not None):
             raise ValueError("bulk needs either incidents or a filter")
-        if self.filter is not None and self.filter == Chosen():
+        if self.filter is not None and not any(self.filter.model_dump().values()):
             raise ValueError("an empty filter would mean every incident that ever was; say which")
         if self.verb == "declare":
             raise ValueError("declare opens one incident at a time")
@@ -96,20 +96,16 @@ async def bulk(
     in the order in which they were named; a filter finds the newest first."""
     async with body_of(request, serving, BODY_BYTES_MAX) as body:
         asked = BulkRequest.model_validate_json(body)
-    CommandRequest(verb=asked.verb, incident="any", arguments=asked.arguments)  # raises what is wrong with them all
+    alike: dict[str, Any] = {"verb": asked.verb, "reason": asked.reason, "arguments": asked.arguments}
+    CommandRequest.model_validate({**alike, "incident": "any"})  # raises what is wrong with all of them
     references = await _references(serving, asked)
     bulk_id = asked.command_id or f"blk_{secrets.token_hex(8)}"
     commands: list[Command | dict[str, Any]] = []
     by_partition: dict[int, list[Command]] = {}
     for reference in dict.fromkeys(references):
         try:
-            one = CommandRequest(
-                command_id=f"{bulk_id}.{short_hash(reference)}",
-                verb=asked.verb,
-                incident=reference,
-                reason=asked.reason,
-                arguments=asked.arguments,
-            )
+            named = {"command_id": f"{bulk_id}.{short_hash(reference)}", "incident": reference}
+            one = CommandRequest.model_validate({**alike, **named})
             check_words(one, serving.node.rules)
             command = await with_ids(serving, _command(one, request.state.actor))
             by_partition.setdefault(partition_of(command, serving.node.partitions), []).append(command)

@@ -17,7 +17,7 @@ import msgspec
 from tocsin.domain import events as ev
 from tocsin.domain import said
 from tocsin.domain.alert import AlertFacts, Episode
-from tocsin.domain.details import Answer, Details
+from tocsin.domain.details import Details
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import EPOCH, Instant
 from tocsin.domain.lifecycle import UNFINISHED, Status
@@ -281,6 +281,7 @@ def _alert_moved(book: Book, incident: Incident, event: ev.AlertMoved) -> None:
 
 
 def _merged(book: Book, incident: Incident, event: ev.Merged) -> None:
+    said.touched(book, incident, event)
     absorbed = book.incident(event.absorbed)
     for member in sorted(book.members(event.absorbed), key=_by_alert):  # the order must not depend on the book
         _move(book, member, absorbed, incident)
@@ -320,6 +321,7 @@ def _linked(book: Book, incident: Incident, event: ev.Linked) -> None:
 
 
 def _announced(book: Book, incident: Incident, event: ev.IncidentEvent) -> None:
+    said.touched(book, incident, event)
     incident.announced_severity = incident.header.severity
     incident.announced_alerts = max(incident.header.alerts, 1)
 
@@ -329,9 +331,7 @@ def _acknowledged(book: Book, incident: Incident, event: ev.Acknowledged | ev.In
     incident.pinned = True
     incident.acknowledgement_expires_at = event.expires_due_at
     if isinstance(event, ev.Acknowledged) and event.target:
-        details = said.detailed(incident)
-        others = tuple(one for one in details.answers if one.target != event.target)
-        details.answers = (*others, Answer(target=event.target, by=event.actor, at=event.recorded_at))
+        said.answered(incident, event)
 
 
 def _acknowledgement_expired(book: Book, incident: Incident, event: ev.AcknowledgementExpired) -> None:
@@ -357,7 +357,6 @@ def _resolved(book: Book, incident: Incident, event: ev.Resolved) -> None:
 
 def _reopened(book: Book, incident: Incident, event: ev.Reopened) -> None:
     _announced(book, incident, event)
-    said.touched(book, incident, event)
     incident.resolved_at = incident.closed_at = incident.settled_at = incident.merged_into = None
     incident.close_due_at = incident.retire_due_at = incident.acknowledgement_expires_at = None
     incident.resolve_due_at = None
@@ -365,10 +364,7 @@ def _reopened(book: Book, incident: Incident, event: ev.Reopened) -> None:
         pulse = incident.pulse or Pulse()
         came_back = (*pulse.came_back, event.recorded_at)[-CAME_BACK_MAX:]
         incident.pulse = msgspec.structs.replace(pulse, came_back=came_back)
-    if (details := incident.details) is not None:
-        details.answers = ()
-        details.watched_until = None
-        details.closing_held = False
+    said.begun_again(incident)
 
 
 def _closed(book: Book, incident: Incident, event: ev.Closed) -> None:
@@ -377,11 +373,7 @@ def _closed(book: Book, incident: Incident, event: ev.Closed) -> None:
     incident.merged_into = event.merged_into or incident.merged_into
     incident.close_due_at = incident.resolve_due_at = incident.acknowledgement_expires_at = None
     incident.retire_due_at = event.retire_due_at
-    if (details := incident.details) is not None:
-        details.watched_until = details.snoozed_until = None
-        details.closing_held = False
-    if event.voided:
-        said.detailed(incident).voided = True
+    said.over(incident, event)
 
 
 _CHANGES: Final[dict[type[ev.IncidentEvent], Any]] = {

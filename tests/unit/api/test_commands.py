@@ -17,7 +17,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "snooze": {"minutes": 5},
     "watch": {"minutes": 5},
     **{verb: {"text": "x"} for verb in ("evidence", "decision", "validation", "follow_up", "post_update")},
-    "follow_up_done": {"id": "f1"},
+    "follow_up_done": {"follow_up": "f1"},
     "playbook_start": {"playbook": "database_failure"},
 }
 PREPARED = {"watch": ("mitigate",), "follow_up_done": ("follow_up",), "reopen": ("close",)}

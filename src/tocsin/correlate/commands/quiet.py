@@ -22,13 +22,10 @@ def _end(pen: Pen, verb: str, given: dict[str, Any]) -> Instant:
         Reject: `out_of_range`: it has passed, or is too far away.
     """
     longest = pen.now + LONGEST
-    minutes = given.get("minutes")
     if "until" in given:
         until: Instant = given["until"]
-    elif minutes <= LONGEST / timedelta(minutes=1):
-        until = pen.now + timedelta(minutes=minutes)
     else:
-        until = longest + LONGEST  # too far, however far
+        until = pen.now + timedelta(minutes=min(given["minutes"], 2 * LONGEST / timedelta(minutes=1)))
     if not pen.now < until <= longest:
         raise Reject("out_of_range", f"{verb} must end in the future, at most {LONGEST.days} days from now")
     return until

@@ -59,10 +59,11 @@ def follow_up_done(pen: Pen, incident: Incident, given: Given, reason: str) -> I
         Reject: `unknown_follow_up`.
     """
     known = {one.id: one for one in incident.details.follow_ups} if incident.details is not None else {}
-    one = known.get(given["id"])
+    one_id = given["follow_up"]
+    one = known.get(one_id)
     if one is None:
         has = ", ".join(known) or "none"
-        raise Reject("unknown_follow_up", f"{incident.header.number} has no follow-up {given['id']!r}; it has {has}")
+        raise Reject("unknown_follow_up", f"{incident.header.number} has no follow-up {one_id!r}; it has {has}")
     if one.done_at is None:
         done = msgspec.structs.replace(one, done_at=pen.now, done_by=pen.actor)
         yield pen.change(ev.FollowUpChanged, incident, "follow_up_done", follow_up=done, note=reason)

@@ -20,7 +20,7 @@ from tocsin.domain.details import ABSORBED_MAX, LINKED_MAX
 from tocsin.domain.errors import Reject
 from tocsin.domain.grading import known_severity
 from tocsin.domain.incident import Incident
-from tocsin.domain.lifecycle import Status, check_possible
+from tocsin.domain.lifecycle import Status
 
 
 def link(pen: Pen, incident: Incident, given: dict[str, Any], note: str) -> Iterator[ev.Event]:
@@ -75,19 +75,13 @@ def merge(pen: Pen, absorbed: Incident, given: dict[str, Any], note: str) -> Ite
     if isinstance(survivor, str):
         yield closed(pen, absorbed, "merged", note, merged_into=survivor)
         return
-    _check_open(survivor)
-    yield from merged(pen, survivor, absorbed, "merged_by_person", note)
-
-
-def _check_open(survivor: Incident) -> None:
     if survivor.header.status is Status.CLOSED:
         raise Reject("survivor_closed", f"{survivor.header.number} is closed: reopen it first")
+    yield from merged(pen, survivor, absorbed, "merged_by_person", note)
 
 
 def absorb(pen: Pen, survivor: Incident, given: dict[str, Any], note: str) -> Iterator[ev.Event]:
     """The other half of a merge across partitions: this incident goes on."""
-    _check_open(survivor)
-    check_possible(survivor.header.status, "absorb")
     known = survivor.details.absorbed if survivor.details is not None else ()
     if any(one.id == given["absorbed"] for one in known):
         return
@@ -101,7 +95,7 @@ def absorb(pen: Pen, survivor: Incident, given: dict[str, Any], note: str) -> It
         yield pen.change(ev.SeverityRaised, survivor, "merged_by_person", {"severity": severity}, was=was)
 
 
-def release(pen: Pen, reference: str, given: dict[str, Any], note: str) -> Iterator[ev.Event]:
+def release(pen: Pen, reference: str, note: str) -> Iterator[ev.Event]:
     """The survivor of a merge refused: open again. Nothing when it is open again already.
 
     Raises:
@@ -110,5 +104,6 @@ def release(pen: Pen, reference: str, given: dict[str, Any], note: str) -> Itera
     absorbed = pen.state.incidents.get(reference)
     if absorbed is None:
         raise Reject("unknown_incident", f"there is no incident {reference!r}")
-    if absorbed.merged_into == given["into"]:
+    # No command but this one is taken while it counts as merged, so it is that merge which was refused.
+    if absorbed.merged_into is not None and absorbed.merged_into not in pen.state.incidents:
         yield reopened(pen, absorbed, "merge_refused", note=note)

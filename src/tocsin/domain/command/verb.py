@@ -189,7 +189,6 @@ TABLE: Final[Mapping[str, Verb]] = {
             "playbook": _name("Which one; else the one started last"),
         },
     ),
-    "test_page": Verb("Call one target, to try the way to it", {"target": _name("Whom", required=True)}, internal=True),
     "absorb": Verb(
         "Another partition closed an incident as the same as this one",
         {
