@@ -25,6 +25,8 @@ from tocsin.api.alertmanager import routers as alertmanager
 from tocsin.api.answer import Failure
 from tocsin.api.context import router as surroundings
 from tocsin.api.gate import Gate
+from tocsin.api.oncall import router as on_call
+from tocsin.api.overrides import router as overrides
 from tocsin.api.people import router as people
 from tocsin.api.serving import Serving
 from tocsin.api.settings import router as documents
@@ -59,7 +61,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
     writing = (intake, response, alerting, bulk, commands)
     for part in (*writing, incidents, explain, runbooks, log, rejected, operations, pages):
         app.include_router(part.router)
-    for router in (documents, people, severities, silences, surroundings, *alertmanager):
+    for router in (documents, on_call, overrides, people, severities, silences, surroundings, *alertmanager):
         app.include_router(router)
     app.add_exception_handler(Failure, _failure)
     app.add_exception_handler(RequestValidationError, _invalid)
