@@ -149,7 +149,7 @@ def _known(word: str, rules: Rules) -> str:
     elif not colon:
         found = target_of(word, rules)
         kind, name = found.kind, found.name
-    tables = {"user": rules.users, "team": rules.teams, "schedule": rules.schedules}
+    tables: dict[str, dict[str, Any]] = {"user": rules.users, "team": rules.teams, "schedule": rules.schedules}
     if kind not in tables:
         raise Failure(422, "invalid", f"{word!r}: a test page goes to a user, a team or a schedule")
     if name not in tables[kind]:

@@ -61,8 +61,9 @@ def _scheme(*rows: tuple[str, Severity, timedelta | None, timedelta | None, time
     )
 
 
+NAMED: Final = "named"
 SCHEMES: Final[Mapping[str, Scheme]] = {
-    "named": _named(),
+    NAMED: _named(),
     "p0-p3": _scheme(
         ("P0", EMERGENCY, 5 * _MINUTE, 10 * _MINUTE, None, _MEANINGS[EMERGENCY]),
         ("P1", CRITICAL, 15 * _MINUTE, 30 * _MINUTE, None, _MEANINGS[CRITICAL]),
@@ -97,7 +98,7 @@ def scheme_of(rules: SeverityRules) -> Scheme:
     own = rules.schemes.get(rules.scheme)
     if own is not None and own.levels:
         return own
-    return SCHEMES.get(rules.scheme, SCHEMES["named"])
+    return SCHEMES.get(rules.scheme, SCHEMES[NAMED])
 
 
 def level_of(severity: Severity, rules: SeverityRules) -> SchemeLevel:
@@ -110,6 +111,8 @@ def level_of(severity: Severity, rules: SeverityRules) -> SchemeLevel:
 
 def label_of(severity: Severity, rules: SeverityRules) -> str:
     """How people call `severity` in the scheme chosen: `critical`, `P1`, `Sev1`."""
+    if rules.scheme == NAMED and not rules.schemes:
+        return severity.value  # nearly always, and asked for each message
     return level_of(severity, rules).word
 
 

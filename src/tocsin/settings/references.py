@@ -45,6 +45,7 @@ REFERENCES: Final[tuple[tuple[src.Path, str], ...]] = (
     (("escalate", "policies", ANY, "levels", ANY, "targets"), TARGET),
     (("escalate", "policies", ANY, "fallback"), "team"),
     (("escalate", "breach_target"), TARGET),
+    (("escalate", "breach_target"), TARGET),
     (("people", "users", ANY, "channels"), "channel"),
     (("people", "users", ANY, "working_hours"), "calendar"),
     (("people", "teams", ANY, "members"), "user"),

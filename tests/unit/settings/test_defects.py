@@ -198,6 +198,24 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
             "2:67: no calendar 'office' in calendars",
         ],
     ),
+    "policy_to_nobody": (
+        "people: {teams: {everyone: {manager: ana}}, users: {ana: {}}}\nservices: {shop: {}}\nescalate:\n  policies:\n"
+        "    strict:\n      fallback: nobdy\n      levels:\n"
+        "        - targets: [user:anna, schedule:dba, everyone, management, vendor:shp]\n"
+        "          notification_channels: pager\n",
+        [
+            "6:17: no team 'nobdy' in people.teams",
+            "8:21: no user 'anna' in people.users, did you mean 'ana'?",
+            "8:32: no schedule 'dba' in schedules",
+            "8:68: no service 'shp' in services, did you mean 'shop'?",
+            "9:34: no channel 'pager' in notify.channels",
+        ],
+    ),
+    "schedule_of_nobody": (
+        "people: {teams: {everyone: {}}, users: {ana: {}}}\nschedules:\n  dba:\n    backup: dbb\n    layers:\n"
+        "      - {users: [ana, bob], starts_at: 2026-01-05T09:00}\n",
+        ["4:13: no schedule 'dbb' in schedules, did you mean 'dba'?", "6:23: no user 'bob' in people.users"],
+    ),
     "assignment_to_nobody": (
         "people: {teams: {everyone: {}, dba: {}}}\ncorrelate:\n  assignment:\n"
         "    by_category: {database: dbas}\n    by_severity: {high: user:ana}\n",
