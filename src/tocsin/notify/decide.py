@@ -1,7 +1,8 @@
 """What notify does: it plans who hears of an incident, sends when a channel has room, tries again, takes back.
 
 In: incident and escalation events, room on a channel, results of attempts. Out: the ledger, `delivery.planned|
-attempted|delivered|failed|gave_up|withdrawn`, and `journal.followed` as its memory of answered incidents.
+attempted|delivered|failed|gave_up|withdrawn|suppressed`, and as its memory `journal.followed` of answered incidents,
+`journal.muted` of suppressed ones.
 Invariants: one delivery per (cause, step, channel, recipient); an attempt is recorded before it is sent; nothing is
 attempted that calls somebody for an incident which was answered as far as the incident events were read.
 It renders and sends nothing. It waits for nothing either: that incident events are read up to what an escalation event
@@ -9,9 +10,7 @@ rests on is the runtime's part; where they were not, an escalation that knows a 
 believed.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -22,8 +21,9 @@ from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark
 from tocsin.domain.header import cut_text, is_test
 from tocsin.domain.instant import Instant
-from tocsin.domain.rules import NotifyRules, Rules
+from tocsin.domain.rules import Rules
 from tocsin.notify import freeze as freezing
+from tocsin.notify import quiet
 from tocsin.notify.evolve import evolve
 from tocsin.notify.plan import (
     CALLS,
@@ -39,19 +39,20 @@ from tocsin.notify.plan import (
     is_page,
     step_of,
 )
-from tocsin.notify.state import Delivery, Ledger
+from tocsin.notify.retry import pause
+from tocsin.notify.state import Delivery, Ledger, Muted
 from tocsin.stage import DeliveryResult, Effect, Fact, Input, Room, Want
 from tocsin.topics import ESCALATIONS, INCIDENTS, NOTIFICATIONS, Topic
 from tocsin.wire.frozen import Freezing
 
-RETRY_AFTER_MAX: Final = timedelta(hours=1)
-"""A receiver may ask for patience, but not put off a page for a day."""
 DETAIL_MAX: Final = 300
 
 ANSWERING: Final = (ev.Acknowledged, ev.Investigating, ev.Mitigated, ev.Resolved, ev.Closed)
 """Incident events after which calls that wait are taken back. Others only repeat that it is answered: a re-announcement
 calls in spite of the acknowledgement."""
 OPENED: Final = ev.Opened.TYPE
+FIRST: Final = (ev.Opened, ev.Unsuppressed)
+"""Events that may be the first that anybody hears of an incident."""
 NO_CONTACTS: Final[dict[str, tuple[str, ...]]] = {}
 """Of a channel: it has an address of its own."""
 
@@ -118,7 +119,7 @@ class Notify:
 
     # ---- written down --------------------------------------------------------------------------------------
 
-    layout = 1
+    layout = 2
 
     def freeze(self, state: Ledger) -> Freezing:
         return freezing.freeze(state)
@@ -134,6 +135,8 @@ class Notify:
     def _on_retired(self, state: Ledger, event: ev.Retired, rules: Rules, now: Instant) -> Iterator[ev.Event]:
         if event.incident_id in state.answered:
             yield self._followed(event, "retired", rules, now, answered=True, gone=True)
+        if event.incident_id in state.muted:
+            yield quiet.muted(event, "", None, rules, now)
 
     def _on_incident(self, state: Ledger, event: ev.IncidentEvent, rules: Rules, now: Instant) -> Iterator[ev.Event]:
         word = answer_in(event)
@@ -157,8 +160,53 @@ class Notify:
             for delivery in state.waiting(event.incident_id):
                 if delivery.step in GOOD_NEWS:
                     yield self._withdrawn(delivery, "reopened", event, rules, now)
-        if event.TYPE in rules.notify.events and not is_test(event.header):
-            yield from self._announce(state, event, taken_back, rules, now)
+        known = state.muted.get(event.incident_id)
+        told = event.TYPE in rules.notify.events and not is_test(event.header)
+        if event.header.suppressed_by:
+            if known is None:
+                yield from quiet.begins(state, event, rules, now)
+            if told:
+                yield from self._hold_back(state, event, rules, now)
+            return
+        if known is not None:
+            yield quiet.muted(event, "", None, rules, now)
+        if told or (known is not None and known.owed and not word):
+            yield from self._announce(state, event, taken_back, rules, now, known)
+        if known is not None and not word:
+            yield from self._made_up_for(event, known, rules, now)
+
+    def _hold_back(self, state: Ledger, event: ev.IncidentEvent, rules: Rules, now: Instant) -> Iterator[ev.Event]:
+        """What would be said of a suppressed incident stands in the ledger with the cause."""
+        context = context_of(event, rules)
+        if quiet.is_owed(event.TYPE):
+            yield from quiet.owes(state, event.incident_id, ev.event_id(event), rules, now)
+        for channel in channels_for(event.header, rules.notify, event.recorded_at):
+            planned = self._planned(event, channel, f"channel:{channel}", context, rules, now)
+            yield planned
+            yield quiet.suppressed(planned, 1, event.header.suppressed_by, planned.cause, rules, now)
+
+    def _made_up_for(
+        self, event: ev.IncidentEvent, known: Muted, rules: Rules, now: Instant
+    ) -> Iterator[ev.DeliveryPlanned]:
+        """The escalations that were taken back, once more."""
+        cause = ev.event_id(event)
+        for call in known.calls:
+            yield ev.DeliveryPlanned(
+                recorded_at=now,
+                reason="made_up_for",
+                cause=cause,
+                rules_version=rules.version,
+                delivery_id=ids.delivery_id(self.partition, cause, call.step, call.channel, call.recipient),
+                n=1,
+                incident_id=call.incident_id,
+                channel=call.channel,
+                step=call.step,
+                recipient=call.recipient,
+                page=call.page,
+                contacts=call.contacts,
+                send_due_at=now,
+                context=call.context | {"suppressed": quiet.said(known)},
+            )
 
     def _announce(
         self,
@@ -167,10 +215,14 @@ class Notify:
         taken_back: set[tuple[str, str]],
         rules: Rules,
         now: Instant,
+        muted: Muted | None = None,
     ) -> Iterator[ev.Event]:
-        """Tell the channels of the incident. A channel that has not heard of it yet hears nothing of its end."""
-        held = rules.notify.hold.get(event.header.severity) if isinstance(event, ev.Opened) else None
+        """Tell the channels of the incident. A channel that has not heard of it yet hears nothing of its end. `muted`:
+        what kept it quiet until now."""
+        held = rules.notify.hold.get(event.header.severity) if isinstance(event, FIRST) else None
         context = context_of(event, rules)
+        if muted is not None:
+            context["suppressed"] = quiet.said(muted)
         for channel in channels_for(event.header, rules.notify, event.recorded_at):
             recipient = f"channel:{channel}"
             for waiting in state.waiting(event.incident_id):
@@ -181,7 +233,7 @@ class Notify:
                     yield self._withdrawn(waiting, "superseded", event, rules, now)
             planned = self._planned(event, channel, recipient, context, rules, now)
             if held:
-                planned = replace(planned, send_due_at=max(now, event.recorded_at + held))
+                planned = replace(planned, send_due_at=max(now, event.header.opened_at + held))
             yield planned
             if event.TYPE in GOOD_NEWS and (channel, recipient) in taken_back:
                 yield self._taken_back(planned, "never_announced", rules, now)
@@ -201,10 +253,13 @@ class Notify:
                 Addressed(name, f"channel:{name}", {})
                 for name in channels_for(event.header, rules.notify, event.recorded_at)
             ]
+        muted = quiet.holds_back(state, event)
         for channel, recipient, contacts in told:
             planned = self._planned(event, channel, recipient, context, rules, now, contacts)
             yield planned
-            if answer is not None and late:
+            if muted is not None and not late:
+                yield quiet.suppressed(planned, 1, muted.cause, planned.cause, rules, now)
+            elif answer is not None and late:
                 yield self._taken_back(planned, f"{answer.word}_first", rules, now)
 
     # ---- what is sent ------------------------------------------------------------------------------------------------
@@ -248,6 +303,11 @@ class Notify:
         else:
             again_at = now + pause(delivery.attempt, result, rules.notify)
             yield ev.DeliveryFailed(**own, reason="failed", error=detail, next_attempt_at=again_at)
+            muted = state.muted.get(delivery.incident_id)
+            if muted is not None and not delivery.unwanted and not quiet.is_asked_for(delivery.context):
+                if quiet.is_owed(delivery.step):
+                    yield from quiet.owes(state, delivery.incident_id, "", rules, now)
+                yield quiet.suppressed(delivery, own["n"], muted.cause, "", rules, now)
             if delivery.unwanted:
                 frame = {**_of(delivery, rules, now), "n": own["n"] + 1}
                 yield ev.DeliveryWithdrawn(**frame, reason=delivery.unwanted)
@@ -331,15 +391,3 @@ def _of(delivery: Delivery, rules: Rules, now: Instant) -> dict[str, Any]:
         "incident_id": delivery.incident_id,
         "channel": delivery.channel,
     }
-
-
-def pause(attempt: int, result: DeliveryResult, rules: NotifyRules) -> timedelta:
-    """How long to wait after the failed `attempt`: exponential with full jitter (so that a thousand failures of one
-    moment do not come back in one moment), at least as long as the receiver asked for."""
-    longest = rules.retry_longest.total_seconds()
-    ceiling = min(longest, rules.retry_first.total_seconds() * 2.0 ** min(attempt - 1, 60))
-    seconds = ceiling * min(1.0, max(0.0, result.jitter))
-    asked = result.retry_after_seconds
-    if asked is not None and math.isfinite(asked):
-        seconds = max(seconds, min(asked, RETRY_AFTER_MAX.total_seconds()))
-    return timedelta(seconds=seconds)

@@ -9,8 +9,12 @@ from typing import Final
 
 from tocsin.domain import events as ev
 from tocsin.notify.plan import answers
-from tocsin.notify.state import Answer, Delivery, Ledger
+from tocsin.notify.state import Answer, Delivery, Ledger, Muted
 
+CALLS_MAX: Final = 20
+"""Escalations of one incident that are made up for: while it is suppressed escalate pauses, so that only those count
+that had fired before."""
+ESCALATION: Final = "escalation."
 LOST_AFTER: Final = timedelta(minutes=10)
 """An attempt without a result for so long does not run any more: channels end within two minutes (`TIMEOUT_MAX`)."""
 
@@ -19,6 +23,8 @@ def evolve(state: Ledger, event: ev.Event) -> None:
     """Change `state` as `event` says."""
     if isinstance(event, ev.Followed):
         _followed(state, event)
+    elif isinstance(event, ev.Muted):
+        _muted(state, event)
     elif isinstance(event, ev.DeliveryPlanned):
         _planned(state, event)
     elif isinstance(event, ev.DeliveryEvent) and (delivery := state.deliveries.get(event.delivery_id)):
@@ -36,6 +42,8 @@ def evolve(state: Ledger, event: ev.Event) -> None:
             lane.lost.drop(delivery.id)
             lane.line(delivery).put(delivery, delivery.ready_at)
         else:
+            if isinstance(event, ev.DeliverySuppressed) and delivery.step.startswith(ESCALATION):
+                _held_back(state, delivery)
             state.drop(delivery)
 
 
@@ -57,6 +65,21 @@ def _planned(state: Ledger, event: ev.DeliveryPlanned) -> None:
     state.deliveries[delivery.id] = delivery
     state.of_incident.setdefault(delivery.incident_id, {})[delivery.id] = None
     state.lane(delivery.channel).line(delivery).put(delivery, delivery.ready_at)
+
+
+def _held_back(state: Ledger, delivery: Delivery) -> None:
+    muted = state.muted.get(delivery.incident_id)
+    if muted is not None:
+        muted.calls = [*muted.calls, delivery][-CALLS_MAX:]
+
+
+def _muted(state: Ledger, event: ev.Muted) -> None:
+    if not event.suppressed_by or event.since is None:
+        state.muted.pop(event.incident_id, None)
+    elif known := state.muted.get(event.incident_id):
+        known.cause, known.owed = event.suppressed_by, known.owed or event.owed
+    else:
+        state.muted[event.incident_id] = Muted(event.suppressed_by, event.since, event.incident_version, event.owed)
 
 
 def _followed(state: Ledger, event: ev.Followed) -> None:

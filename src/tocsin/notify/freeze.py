@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tocsin.domain import events as ev
 from tocsin.domain.instant import Instant
-from tocsin.notify.state import Answer, Delivery, Lane, Ledger
+from tocsin.notify.state import Answer, Delivery, Lane, Ledger, Muted
 from tocsin.wire.frozen import Freezing, Part, Thawing
 
 DELIVERIES: Final = "deliveries"
@@ -20,6 +20,7 @@ def freeze(state: Ledger) -> Freezing:
     """Begin to write `state`."""
 
     def rest() -> Iterable[tuple[str, Iterable[Any]]]:
+        muted = state.muted.items()
         lines = (
             (channel, name, delivery_id, at)
             for channel, lane in state.lanes.items()
@@ -28,6 +29,7 @@ def freeze(state: Ledger) -> Freezing:
         )
         return [
             ("answered", list(state.answered.items())),
+            ("muted", [(key, one.cause, one.since, one.version, one.owed, one.calls) for key, one in muted]),
             ("lanes", list(state.lanes)),
             ("lines", list(lines)),
             ("sending", list(state.sending)),
@@ -63,6 +65,10 @@ def thaw(slices: Iterable[bytes]) -> tuple[Ledger, int]:
     thawing = Thawing(
         {
             DELIVERIES: (Delivery, put_delivery),
+            "muted": (
+                tuple[str, str, Instant, int, bool, list[Delivery]],
+                lambda row: state.muted.__setitem__(row[0], Muted(*row[1:])),
+            ),
             "answered": (tuple[str, Answer], lambda row: state.answered.__setitem__(*row)),
             "lanes": (str, lambda channel: state.lanes.__setitem__(channel, Lane())),
             "lines": (tuple[str, str, str, Instant], lines.append),

@@ -33,6 +33,7 @@ _HEADLINES: Final = {
     "incident.reannounced": "It has grown since it was acknowledged",
     "incident.acknowledged": "Acknowledged",
     "incident.acknowledgement_expired": "The acknowledgement has expired",
+    "incident.unsuppressed": "No longer suppressed, and still open",
     "incident.investigating": "Being investigated",
     "incident.mitigated": "Mitigated",
     "incident.resolved": "Resolved",
@@ -137,9 +138,14 @@ def _facts(context: Mapping[str, Any], incident: Mapping[str, Any]) -> list[tupl
         ("Team", incident.get("team", "")),
         ("Acknowledged", incident.get("acknowledged_by", "")),
         ("Late by", f"{late:.0f} s" if late >= 1 else ""),
+        ("Suppressed", _suppression(context.get("suppressed"))),
         ("Happened", instant_text(context.get("recorded_at"))),
     ]
     return [(label, one_line(value)) for label, value in rows if value]
+
+
+def _suppression(was: Mapping[str, Any] | None) -> str:
+    return f"until now by {was.get('by')}, since {instant_text(was.get('since'))}" if was else ""
 
 
 def _upcoming(step: Mapping[str, Any] | None) -> str:

@@ -38,6 +38,7 @@ CALLS: Final = frozenset(
         "incident.severity_raised",
         "incident.reannounced",
         "incident.acknowledgement_expired",
+        "incident.unsuppressed",
     }
 )
 """Steps that ask somebody to answer. Who has answered needs them no more."""

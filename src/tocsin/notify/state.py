@@ -53,6 +53,19 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """Of the incident event that said so."""
 
 
+class Muted(msgspec.Struct):
+    """An incident that is suppressed."""
+
+    cause: str
+    since: Instant
+    version: int
+    """Of the incident event that said so."""
+    owed: bool = False
+    """A call was held back: somebody has to hear of the incident when it is over."""
+    calls: list[Delivery] = []
+    """Escalations that were taken back: they are made up for one by one, to whom they were for."""
+
+
 class Line:
     """Deliveries in the order in which they are ready, those ready together in the order of planning. Old entries of
     the heap are skipped when they surface."""
@@ -141,6 +154,8 @@ class Ledger:
     """Attempted and unfinished."""
     answered: dict[str, Answer] = field(default_factory=dict)
     """By incident id, until the incident is retired."""
+    muted: dict[str, Muted] = field(default_factory=dict)
+    """By incident id, until the suppression is over or the incident is retired."""
     planned: int = 0
     """Deliveries planned so far."""
 

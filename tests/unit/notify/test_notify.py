@@ -12,8 +12,8 @@ from tocsin.domain.events import EscalationStep
 from tocsin.domain.header import HEADER_BYTES_MAX
 from tocsin.domain.rules import Matcher, NotifyRules, Route, Rules
 from tocsin.domain.severity import Severity
-from tocsin.notify.decide import pause
 from tocsin.notify.plan import CONTEXT_BYTES_MAX, context_of
+from tocsin.notify.retry import pause
 from tocsin.notify.state import Ledger
 from tocsin.stage import DeliveryResult, Fact, Room, Want
 from tocsin.topics import INCIDENTS
