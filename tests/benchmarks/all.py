@@ -41,6 +41,7 @@ SCRIPTS: Final = (
     Script("scaling", 200),
     Script("restart", 180, ("--incidents=5000", "--runs=1")),
     Script("folded", 300, ("--incidents=5000", "--runs=1")),
+    Script("expressions", 25),
 )
 PATIENCE: Final = 1.6
 """Times what a script takes on the machine where it was written; then it is ended."""
