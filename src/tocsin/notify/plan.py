@@ -5,13 +5,14 @@ is always named; a context is JSON-ready and at most `CONTEXT_BYTES_MAX`.
 It renders nothing: that is the channel's part.
 """
 
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from tocsin.domain import events as ev
 from tocsin.domain import grading
-from tocsin.domain.condition import holds
+from tocsin.domain.condition import that_hold
 from tocsin.domain.directory import Recipient
 from tocsin.domain.escalation import next_of, steps_for
 from tocsin.domain.header import HEADER_BYTES_MAX, IncidentHeader, cut_text
@@ -28,6 +29,8 @@ NOTE_MAX: Final = 1000
 WORD_MAX: Final = 300
 """Characters of a person's note, and of a reason or an actor."""
 
+_WHEN: Final = attrgetter("when")
+"""The condition of a route."""
 FALLBACK: Final = "console"
 """Where rules that name no channel at all lead: a message is never for nobody."""
 
@@ -90,7 +93,7 @@ def answer_in(event: ev.IncidentEvent) -> str:
 
 def channels_for(header: IncidentHeader, rules: NotifyRules, now: Instant) -> tuple[str, ...]:
     """The channels of all routes that match at `now`, each once; those of the catch-all when none does."""
-    matching = (channel for route in rules.routes if holds(route.when, header, now) for channel in route.channels)
+    matching = (channel for route in that_hold(rules.routes, _WHEN, header, now) for channel in route.channels)
     return tuple(dict.fromkeys(matching)) or tuple(dict.fromkeys(rules.catch_all)) or (FALLBACK,)
 
 
