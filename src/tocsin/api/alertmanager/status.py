@@ -11,8 +11,9 @@ from tocsin.api.answer import Json
 from tocsin.api.serving import Served, Serving
 from tocsin.wire.events import rfc3339
 
-API_VERSION: Final = "0.27.0"
-"""The Alertmanager whose API this is: clients choose what they ask for by it."""
+API_VERSION: Final = "0.25.0"
+"""The Alertmanager whose API this is, that of Debian's amtool: clients choose what they ask for by it, and amtool warns
+when it is not its own."""
 
 router = APIRouter(tags=["alertmanager"])
 
