@@ -21,7 +21,8 @@ def serve(directory: Path, ready: "list[str]", opened: threading.Event, closing:
     async def serving() -> None:
         stop = asyncio.Event()
         closing.append((asyncio.get_running_loop(), stop))
-        settings = load(None, {"TOCSIN_DATA_DIR": str(directory), "TOCSIN_HTTP__LISTEN": "127.0.0.1:0"})
+        path = directory / "tocsin.yaml"
+        settings = load(path if path.is_file() else None, {"TOCSIN_DATA_DIR": str(directory), "TOCSIN_HTTP__LISTEN": "127.0.0.1:0"})
         async with running(settings) as tocsin:
             assert await tocsin.ready(stop) == []
             ready.append(tocsin.url)
@@ -36,6 +37,7 @@ def serve(directory: Path, ready: "list[str]", opened: threading.Event, closing:
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where it works; a module may put a tocsin.yaml there."""
     return tmp_path_factory.mktemp("tocsin")
 
 
