@@ -1,16 +1,20 @@
 """Expressions: what they may say, and what is said where one is wrong."""
 
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 
 import pytest
 
+from tocsin.domain import pattern
 from tocsin.domain.alert import AlertBody, AlertStatus
 from tocsin.domain.expression import ALERT, INCIDENT, ExpressionError, Ruleset, SeenAlert, compile_expression
-from tocsin.domain.expression.check import TERMS_MAX, VALUES_MAX
-from tocsin.domain.expression.parse import DEPTH_MAX
+from tocsin.domain.expression.check import CALLS, TERMS_MAX, VALUES_MAX
+from tocsin.domain.expression.parse import COMPARISONS, DEPTH_MAX
 from tocsin.domain.expression.tokens import TEXT_MAX
+from tocsin.domain.expression.vocabulary import SEVERITY, STATUS, WEEKDAY
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.lifecycle import Status
+from tocsin.domain.pattern import PATTERN_MAX
 from tocsin.domain.severity import Severity
 
 SATURDAY = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
@@ -183,3 +187,11 @@ def test_a_ruleset_asks_only_those_that_may_hold() -> None:
     )  # fmt: skip
     assert Ruleset(rules).all(header, SATURDAY) == (500,)
     assert asked == ["service"]
+
+
+def test_the_handbook_names_everything_that_can_be_said() -> None:
+    page = (files("tocsin") / "docs" / "expressions.md").read_text(encoding="utf-8")
+    words = [*INCIDENT.fields, *COMPARISONS, *CALLS, *SEVERITY.words, *STATUS.words, *WEEKDAY.words]
+    assert [word for word in words if word not in page] == []
+    for limit in (TEXT_MAX, TERMS_MAX, DEPTH_MAX, VALUES_MAX, PATTERN_MAX, pattern.TEXT_MAX):
+        assert f" {limit} " in page
