@@ -63,6 +63,22 @@ class Client:
         Raises:
             Ended: the answer is another one, or there is none.
         """
+        return _json(self._answer(method, path, content, content_type, parameters, also, condition))
+
+    def text(self, path: str) -> str:
+        """The answer to a GET of something that is not JSON, as text."""
+        return self._answer("GET", path).text
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        content_type: str = "application/json",
+        parameters: Mapping[str, Any] | None = None,
+        also: frozenset[int] = frozenset(),
+        condition: Mapping[str, str] | None = None,
+    ) -> "httpx.Response":
         import httpx
 
         wanted = {name: value for name, value in (parameters or {}).items() if value not in ("", None, ())}
@@ -81,7 +97,7 @@ class Client:
             raise Ended(f"{self.url!r} is not an address: {error}", USAGE) from None
         if not answer.is_success and answer.status_code not in also:
             raise Ended(_message(answer), EXIT_BY_STATUS.get(answer.status_code, FAILED))
-        return _json(answer)
+        return answer
 
 
 def _json(answer: "httpx.Response") -> Any:
