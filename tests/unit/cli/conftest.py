@@ -22,7 +22,9 @@ def serve(directory: Path, ready: "list[str]", opened: threading.Event, closing:
         stop = asyncio.Event()
         closing.append((asyncio.get_running_loop(), stop))
         path = directory / "tocsin.yaml"
-        settings = load(path if path.is_file() else None, {"TOCSIN_DATA_DIR": str(directory), "TOCSIN_HTTP__LISTEN": "127.0.0.1:0"})
+        settings = load(
+            path if path.is_file() else None, {"TOCSIN_DATA_DIR": str(directory), "TOCSIN_HTTP__LISTEN": "127.0.0.1:0"}
+        )
         async with running(settings) as tocsin:
             assert await tocsin.ready(stop) == []
             ready.append(tocsin.url)
