@@ -1,12 +1,12 @@
-"""`tocsin incidents`: what is open, and what people do about it."""
+"""`tocsin incidents`: what is open, and what people do about it. The verbs are in `incident_verbs.py`."""
 
 from typing import Any, Final
 
 import click
 
 from tocsin.cli.alerts import with_instance
-from tocsin.cli.client import Client, acting, remote
-from tocsin.cli.exits import FAILED, NOT_FOUND, Ended
+from tocsin.cli.client import Client, remote
+from tocsin.cli.incident_verbs import add_verbs
 from tocsin.cli.output import document, formatted, heading, pairs, plain, say, show, table
 from tocsin.cli.suggesting import Suggesting
 
@@ -24,6 +24,7 @@ FIELDS: Final = (
     "team",
     "assignee",
     "source",
+    "suppressed_by",
     "opened_at",
     "acknowledged_at",
     "acknowledged_by",
@@ -38,10 +39,22 @@ FIELDS: Final = (
     "previous",
     "recurrence_of",
     "merged_into",
+    "linked",
 )
-DONE: Final = ("number", "status", "outcome", "message")
-DONE_WIDE: Final = ("title", "actor", "reason", "command_id", "incident")
-UNKNOWN: Final = "unknown_incident"
+SAID: Final = (
+    "suppressed_until",
+    "watched_until",
+    "urgency",
+    "incident_type",
+    "server_id",
+    "root_cause",
+    "root_cause_category",
+    "resolution",
+    "prevention",
+    "rca_link",
+)
+FOLLOW_UP_COLUMNS: Final = ("id", "text", "owner", "due_at", "done_at", "done_by", "link")
+RECORD_COLUMNS: Final = ("at", "kind", "by", "text", "link")
 ROUTINE: Final = frozenset({"delivery.planned", "delivery.attempted", "command.applied"})
 """What the timeline of a table leaves out; `-o wide` has it."""
 
@@ -96,6 +109,7 @@ def show_(client: Client, output: str | None, incident: str) -> None:
     if following := found["escalation"]["next"]:
         level, target, due = (plain(following[name]) for name in ("level", "escalate_to", "due_at"))
         click.echo(f"escalates        to {target} (level {level}) at {due}")
+    _said(found)
     heading("Alerts")
     table([with_instance(alert) for alert in found["alert_list"]["items"]], ALERT_COLUMNS)
     if found["alert_list"]["next"]:
@@ -105,6 +119,29 @@ def show_(client: Client, output: str | None, incident: str) -> None:
     if found["deliveries"]:
         heading("Deliveries")
         table(found["deliveries"], ("attempted_at", "channel", "recipient", "status", "attempts", "error"))
+
+
+def _said(found: dict[str, Any]) -> None:
+    """What people said of it, as far as they said anything."""
+    if any(found[name] for name in SAID):
+        heading("Known of it")
+        pairs(found, SAID)
+    for name, words in (("impact", "Impact"), ("roles", "Roles")):
+        if any(value not in ("", None, []) for value in found[name].values()):
+            heading(words)
+            pairs(found[name], tuple(found[name]))
+    if found["answers"]:
+        heading("Acknowledged for")
+        table(found["answers"], ("target", "by", "at"))
+    if found["absorbed"]:
+        heading("Merged into this one")
+        table(found["absorbed"], ("number", "title", "alerts", "id"))
+    if found["follow_ups"]:
+        heading("Follow-ups")
+        table(found["follow_ups"], FOLLOW_UP_COLUMNS)
+    if found["records"]:
+        heading("Evidence and decisions")
+        table(found["records"], RECORD_COLUMNS)
 
 
 def _runs(timeline: list[dict[str, Any]], *, whole: bool) -> list[dict[str, Any]]:
@@ -124,121 +161,4 @@ def _runs(timeline: list[dict[str, Any]], *, whole: bool) -> list[dict[str, Any]
     return lines
 
 
-def _command(
-    client: Client, verb: str, references: tuple[str, ...], output: str | None, reason: str, **arguments: Any
-) -> None:
-    """Send one command per incident; the worst outcome is the exit code."""
-    import orjson
-
-    results = []
-    for reference in references:
-        body = {
-            "verb": verb,
-            "incident": reference,
-            "reason": reason,
-            "arguments": {name: value for name, value in arguments.items() if value},
-        }
-        answer = client.send("POST", "/api/v1/commands", content=orjson.dumps(body), also=frozenset({409}))
-        results.append({**answer, "incident": answer.get("incident") or reference})
-    plainly = output not in ("json", "jsonl", "yaml")
-    shown = [_named(client, one) for one in results] if plainly else results
-    show(shown, output=output, columns=DONE, wide=DONE_WIDE, name="number")
-    if any(result["outcome"] == "pending" for result in results):
-        say("pending: it is in the log and will be decided; ask again with `incidents show`")
-    rejected = [result for result in results if result["outcome"] == "rejected"]
-    if rejected:
-        unknown = all(result["reason"] == UNKNOWN for result in rejected)
-        raise Ended(
-            f"rejected: {plain(rejected[0].get('message') or rejected[0]['reason'])}", NOT_FOUND if unknown else FAILED
-        )
-
-
-def _named(client: Client, result: dict[str, Any]) -> dict[str, Any]:
-    """The outcome with what its incident is now; outcomes know only its id."""
-    if result["outcome"] not in ("applied", "unchanged"):
-        return {**result, "number": result["incident"]}
-    found = client.get(f"/api/incident_response/{result['incident']}")
-    return {**result, **{name: found[name] for name in ("number", "status", "title")}}
-
-
-_VERBS: Final = {
-    "ack": ("acknowledge", "Acknowledge incidents: somebody works on it, escalation stops."),
-    "investigate": ("investigate", "Say that somebody looks into it."),
-    "mitigate": ("mitigate", "Say that users are no longer affected."),
-    "resolve": ("resolve", "Say that the cause is gone."),
-    "close": ("close", "Close incidents."),
-    "reopen": ("reopen", "Open incidents again."),
-}
-
-
-def _verb_command(word: str, verb: str, words: str) -> click.Command:
-    @remote
-    @acting
-    @formatted
-    @click.argument("references", nargs=-1, required=True, metavar="INCIDENT…")
-    @click.option("--reason", default="", help="Why; stands in the timeline.")
-    def run(client: Client, output: str | None, references: tuple[str, ...], reason: str) -> None:
-        _command(client, verb, references, output, reason)
-
-    text = f"{words}\n\n\b\ntocsin incidents {word} INC-2026-11-21-007 --reason 'on it'"
-    return click.command(word, help=text)(run)
-
-
-for _word, (_verb, _words) in _VERBS.items():
-    incidents.add_command(_verb_command(_word, _verb, _words))
-
-_long = _verb_command("acknowledge", *_VERBS["ack"])
-_long.hidden = True  # people who know the API type it
-incidents.add_command(_long)
-
-
-@incidents.command()
-@remote
-@acting
-@formatted
-@click.argument("references", nargs=-1, required=True, metavar="INCIDENT…")
-@click.option("--to", "assignee", default="", help="Who works on it.")
-@click.option("--team", default="", help="Which team.")
-@click.option("--reason", default="")
-def assign(client: Client, output: str | None, references: tuple[str, ...], reason: str, **arguments: str) -> None:
-    """Give incidents to somebody.
-
-    \b
-    tocsin incidents assign INC-2026-11-21-007 --to ada
-    """
-    _command(client, "assign", references, output, reason, **arguments)
-
-
-@incidents.command()
-@remote
-@acting
-@formatted
-@click.argument("incident")
-@click.argument("text")
-def note(client: Client, output: str | None, incident: str, text: str) -> None:
-    """Write a note into the timeline.
-
-    \b
-    tocsin incidents note INC-2026-11-21-007 "rolled back to 4.2"
-    """
-    _command(client, "note", (incident,), output, "", text=text)
-
-
-@incidents.command()
-@remote
-@acting
-@formatted
-@click.argument("title")
-@click.option("--severity", default="", help="Default: high.")
-@click.option("--category", default="")
-@click.option("--service", default="")
-@click.option("--summary", default="")
-@click.option("--correlation-id", default="")
-@click.option("--reason", default="")
-def declare(client: Client, output: str | None, reason: str, **arguments: str) -> None:
-    """Open an incident by hand.
-
-    \b
-    tocsin incidents declare "Checkout is slow" --severity high --service checkout
-    """
-    _command(client, "declare", ("",), output, reason, **arguments)
+add_verbs(incidents)

@@ -18,9 +18,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "watch": {"minutes": 5},
     **{verb: {"text": "x"} for verb in ("evidence", "decision", "validation", "follow_up", "post_update")},
     "follow_up_done": {"follow_up": "f1"},
-    "playbook_start": {"playbook": "database_failure"},
+    "playbook_step": {"outcome": "done"},
+    "playbook_start": {"playbook": "high-error-rate"},
 }
-PREPARED = {"watch": ("mitigate",), "follow_up_done": ("follow_up",), "reopen": ("close",)}
+PREPARED = {
+    "watch": ("mitigate",),
+    "follow_up_done": ("follow_up",),
+    "reopen": ("close",),
+    "playbook_step": ("playbook_start",),
+}
 """What an incident needs before a verb is possible."""
 
 

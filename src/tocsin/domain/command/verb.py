@@ -97,35 +97,36 @@ _UNTIL: Final[Mapping[str, Argument]] = {
 
 TABLE: Final[Mapping[str, Verb]] = {
     "acknowledge": Verb(
-        "Somebody works on it; escalation stops", {"for": _name("On behalf of which target: user:ana, team:dba")}
+        "Say that somebody works on it; escalation stops",
+        {"for": _name("On behalf of which target: user:ana, team:dba")},
     ),
-    "investigate": Verb("Somebody looks into it"),
-    "mitigate": Verb("Users are no longer affected"),
-    "resolve": Verb("The cause is gone"),
-    "close": Verb("Nothing is left to do"),
-    "reopen": Verb("Not over after all"),
-    "void": Verb("It was none: closed, and left out of lists; the log keeps it"),
+    "investigate": Verb("Say that somebody looks into it"),
+    "mitigate": Verb("Say that users are no longer affected"),
+    "resolve": Verb("Say that the cause is gone"),
+    "close": Verb("Close it: nothing is left to do"),
+    "reopen": Verb("Open it again"),
+    "void": Verb("Take it back: closed, and left out of lists; the log keeps it"),
     "assign": Verb(
         "Give it to somebody",
         {"assignee": _name("Who works on it", name="to"), "team": _name("Which team")},
         one_of=("assignee", "team"),
     ),
-    "note": Verb("A line of the timeline", {"text": Argument(help="What to note", required=True)}),
+    "note": Verb("Write a line into the timeline", {"text": Argument(help="What to note", required=True)}),
     "declare": Verb(
         "Open an incident by hand",
         {
             "title": Argument(help="One line", required=True),
             **_OPENING,
             "correlation_id": _name("Alerts of this id belong to it"),
-            "labels": Argument(Kind.LABELS, "Names with texts"),
-            "links": Argument(Kind.LABELS, "Names with URLs"),
+            "labels": Argument(Kind.LABELS, "A name with a text", name="label"),
+            "links": Argument(Kind.LABELS, "A name with a URL", name="link"),
             "source": _name("Who noticed: customer report, monitoring, …"),
             "assignee": _name("Who works on it"),
         },
     ),
     "change": Verb("Say what is known of it", _PLAIN, one_of=tuple(_PLAIN), empties=True),
     "set_roles": Verb(
-        "Who does what",
+        "Say who does what",
         {
             "incident_commander": _name("Who decides", name="commander"),
             "technical_lead": _name("Who leads the repair"),
@@ -136,23 +137,26 @@ TABLE: Final[Mapping[str, Verb]] = {
         empties=True,
     ),
     "link": Verb("Say that another incident is related", {"to": _name("Incident id or number", required=True)}),
-    "unlink": Verb("It is not related after all", {"to": _name("Incident id or number", required=True)}),
+    "unlink": Verb("Say that it is not related after all", {"to": _name("Incident id or number", required=True)}),
     "merge": Verb(
-        "It is the same as another incident, which goes on", {"into": _name("The incident that stays", required=True)}
+        "Let another incident go on with it, because it is the same",
+        {"into": _name("The incident that stays", required=True)},
     ),
-    "snooze": Verb("Nobody is called for a while", _UNTIL, one_of=("until", "minutes")),
-    "unsnooze": Verb("Call again"),
+    "snooze": Verb("Call nobody for a while", _UNTIL, one_of=("until", "minutes")),
+    "unsnooze": Verb("End a snooze: call again"),
     "watch": Verb("Watch it after the fix: what fires meanwhile opens it again", _UNTIL, one_of=("until", "minutes")),
-    "end_watch": Verb("The watch is over"),
+    "end_watch": Verb("End a watch"),
     "evidence": Verb(
-        "What was seen", {"text": _line("What was seen", required=True), "link": _link("Where to see it")}
+        "Write down what was seen", {"text": _line("What was seen", required=True), "link": _link("Where to see it")}
     ),
-    "decision": Verb("What was decided", {"text": _line("What and why", required=True), "link": _link("Where")}),
+    "decision": Verb(
+        "Write down what was decided", {"text": _line("What and why", required=True), "link": _link("Where")}
+    ),
     "validation": Verb(
-        "How the fix was checked", {"text": _line("What was checked", required=True), "link": _link("Where")}
+        "Write down how the fix was checked", {"text": _line("What was checked", required=True), "link": _link("Where")}
     ),
     "follow_up": Verb(
-        "Something to do afterwards",
+        "Add something to do afterwards",
         {
             "text": _line("What to do", required=True),
             "owner": _name("Who does it"),
@@ -160,7 +164,7 @@ TABLE: Final[Mapping[str, Verb]] = {
             "link": _link("Its ticket"),
         },
     ),
-    "follow_up_done": Verb("It is done", {"follow_up": _name("f1, f2, …", required=True)}),
+    "follow_up_done": Verb("Say that a follow-up is done", {"follow_up": _name("f1, f2, …", required=True)}),
     "escalate": Verb(
         "Call the next level now",
         {
