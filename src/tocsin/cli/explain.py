@@ -146,7 +146,8 @@ def _calls(rows: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
 
 
 def _call(row: Mapping[str, Any]) -> dict[str, Any]:
-    level = f"level {row['level']} to {row['target']}" if "level" in row else f"{row['kind']} {row['target']}"
+    kind = row["kind"].removeprefix("incident.")
+    level = f"level {row['level']} to {row['target']}" if "level" in row else f"{kind} {row['target']}".strip()
     channels = dict.fromkeys(channel for one in row["reached"] for channel in one["channels"])
     because = [f"{one['recipient']}: {one['why']}" for one in row["reached"] if one["why"]]
     because += [f"not {one.get('recipient', '')}: {one.get('why', '')}" for one in row.get("skipped", ())]

@@ -4,7 +4,7 @@ In: the events of an incident, recorded or rehearsed. Out: JSON-ready rows in th
 here: everything stands in the events that the stages wrote or would write.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,12 +14,14 @@ from tocsin.domain import events as ev
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
-from tocsin.explain.rehearsal import HORIZON, Rehearsal, deliveries_for
+from tocsin.explain.rehearsal import HORIZON, Rehearsal
 from tocsin.topics import ESCALATIONS, NOTIFICATIONS
 from tocsin.wire.events import rfc3339
 
 Recorded = Sequence[tuple[str, ev.Event]]
 """(topic, event) of one incident, in the order of time."""
+
+Planned = Mapping[str, Sequence[ev.DeliveryPlanned]]
 
 DONE, COMING = "done", "to_come"
 
@@ -49,51 +51,68 @@ def of_incident(recorded: Recorded, rules: Rules, now: Instant, horizon: timedel
 
 
 def rows_of(events: Sequence[ev.Event], since: Instant, state: str) -> list[dict[str, Any]]:
-    """One row for each call and each promise that is at risk or broken among `events`."""
+    """One row for each of `events` that tells somebody, calls somebody or keeps from calling, and for each promise that
+    is at risk or broken. Minutes count from `since`."""
+    planned = planned_by(events)
     rows = []
     for event in events:
-        if isinstance(event, ev.EscalationFired):
-            rows.append({**_when(event, since, state), **_call(event, events)})
-        elif isinstance(event, ev.SlaEvent):
-            rows.append(
-                {
-                    **_when(event, since, state),
-                    "kind": event.TYPE,
-                    "target": event.target,
-                    "why": f"promised by {rfc3339(event.target_due_at)}",
-                    "reached": _told(event, events),
-                }
-            )
+        if said := _row(event, planned):
+            when = {
+                "state": state,
+                "at": rfc3339(event.recorded_at),
+                "after_minutes": round((event.recorded_at - since).total_seconds() / 60, 3),
+                "rules_version": event.rules_version,
+            }
+            rows.append({**when, "kind": event.TYPE, **said})
     return rows
 
 
-def _when(event: ev.Event, since: Instant, state: str) -> dict[str, Any]:
-    return {
-        "state": state,
-        "at": rfc3339(event.recorded_at),
-        "after_minutes": round((event.recorded_at - since).total_seconds() / 60, 3),
-        "rules_version": event.rules_version,
-    }
+def planned_by(events: Sequence[ev.Event]) -> dict[str, list[ev.DeliveryPlanned]]:
+    """The deliveries that are to be sent, by the id of the event that brought them about."""
+    kept_back = {one.delivery_id for one in events if isinstance(one, ev.DeliverySuppressed)}
+    found: dict[str, list[ev.DeliveryPlanned]] = {}
+    for event in events:
+        if isinstance(event, ev.DeliveryPlanned) and event.delivery_id not in kept_back:
+            found.setdefault(event.cause, []).append(event)
+    return found
 
 
-def _call(event: ev.EscalationFired, events: Sequence[ev.Event]) -> dict[str, Any]:
+def _row(event: ev.Event, planned: Planned) -> dict[str, Any]:
+    """What is said of an event; nothing for one that concerns nobody."""
+    if isinstance(event, ev.EscalationFired):
+        return _call(event, planned)
+    if isinstance(event, ev.EscalationSkipped):
+        target = event.step.escalate_to
+        return {"level": event.step.level, "target": target, "why": f"calls nobody: {event.reason}", "reached": []}
+    if isinstance(event, ev.SlaEvent):
+        why = f"promised by {rfc3339(event.target_due_at)}"
+        return {"target": event.target, "why": why, "reached": _told(event, planned)}
+    if isinstance(event, ev.Opened | ev.Suppressed) and event.header.suppressed_by:
+        until = event.header.suppressed_until
+        why = f"quiet until {rfc3339(until)}" if until else "quiet until the cause is gone"
+        return {"target": event.header.suppressed_by, "why": why, "reached": []}
+    if isinstance(event, ev.Unsuppressed):
+        return {"target": event.was, "why": "no longer quiet", "reached": _told(event, planned)}
+    reached = _told(event, planned)
+    return {"target": "", "why": event.reason, "reached": reached} if reached else {}
+
+
+def _call(event: ev.EscalationFired, planned: Planned) -> dict[str, Any]:
     """A call: its level, whom the target stood for, and over which channels each is told."""
     step = event.step
-    plain: dict[str, Any] = msgspec.to_builtins(event)
-    targets: list[dict[str, Any]] = plain.get("targets") or []
-    told = _told(event, events)
+    targets = {target.recipient: target for target in event.targets}
+    told = _told(event, planned)
     for one in told:
-        known = next((target for target in targets if target.get("recipient") == one["recipient"]), {})
-        one["why"] = known.get("why", "") or one["why"]
+        known = targets.get(one["recipient"])
+        one["why"] = known.why if known is not None else one["why"]
     return {
-        "kind": event.TYPE,
         "level": step.level,
         "repeat": step.repeat,
         "target": step.escalate_to,
         "team": event.team,
         "why": _reason(event),
-        "reached": told,
-        "skipped": plain.get("skipped") or [],
+        "reached": told or _unplanned(event),
+        "skipped": [msgspec.to_builtins(one) for one in event.skipped],
         "lateness_seconds": event.lateness_seconds,
     }
 
@@ -104,31 +123,35 @@ def _reason(event: ev.EscalationFired) -> str:
     return f"{event.reason or 'due'}: level {step.level}{again}, due {rfc3339(step.due_at)}"
 
 
-def _told(event: ev.Event, events: Sequence[ev.Event]) -> list[dict[str, Any]]:
+def _told(event: ev.Event, planned: Planned) -> list[dict[str, Any]]:
     """Who is told of `event`, each with the channels, the addresses and why."""
     by_recipient: dict[str, dict[str, Any]] = {}
-    for planned in deliveries_for(event, events):
-        one = by_recipient.setdefault(
-            planned.recipient,
+    for one in planned.get(ev.event_id(event), ()):
+        reached = by_recipient.setdefault(
+            one.recipient,
             {
-                "recipient": planned.recipient,
+                "recipient": one.recipient,
                 "channels": [],
-                "contacts": planned.contacts,
-                "page": planned.page,
+                "contacts": {kind: list(addresses) for kind, addresses in one.contacts.items()},
+                "page": one.page,
                 "why": "",
             },
         )
-        one["channels"].append(planned.channel)
-    if not by_recipient and isinstance(event, ev.EscalationFired):  # nothing was planned: say at least who is meant
-        recipient = f"team:{event.team}"
-        by_recipient[recipient] = {
-            "recipient": recipient,
-            "channels": list(event.step.notification_channels),
-            "contacts": event.contacts,
-            "page": True,
-            "why": "no delivery is planned: escalation.fired is not in notify.events",
-        }
+        reached["channels"].append(one.channel)
     return list(by_recipient.values())
+
+
+def _unplanned(event: ev.EscalationFired) -> list[dict[str, Any]]:
+    """Whom a call meant that no message goes out for."""
+    return [
+        {
+            "recipient": f"team:{event.team}",
+            "channels": list(event.step.notification_channels),
+            "contacts": {kind: list(addresses) for kind, addresses in event.contacts.items()},
+            "page": True,
+            "why": "no message is planned: answered before, suppressed, or escalation.fired is not in notify.events",
+        }
+    ]
 
 
 def _ended(past: Sequence[ev.Event]) -> str:

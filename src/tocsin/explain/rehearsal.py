@@ -6,7 +6,6 @@ Nothing is sent: a planned delivery is the end. What is known only in the state 
 incidents, who has how much to do) is not known here.
 """
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -108,9 +107,3 @@ class Rehearsal:
         offset = self._offsets.get(topic.name, 0)
         self._offsets[topic.name] = offset + 1
         return offset
-
-
-def deliveries_for(event: ev.Event, events: Iterable[ev.Event]) -> list[ev.DeliveryPlanned]:
-    """The deliveries among `events` that `event` brought about."""
-    cause = ev.event_id(event)
-    return [one for one in events if isinstance(one, ev.DeliveryPlanned) and one.cause == cause]

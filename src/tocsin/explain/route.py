@@ -17,8 +17,8 @@ from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
 from tocsin.domain.playbook import minutes_of, playbooks_for
 from tocsin.domain.rules import Rules
-from tocsin.explain.escalation import COMING, rows_of, shown
-from tocsin.explain.rehearsal import HORIZON, Rehearsal, deliveries_for
+from tocsin.explain.escalation import COMING, planned_by, rows_of, shown
+from tocsin.explain.rehearsal import HORIZON, Rehearsal
 from tocsin.wire.events import rfc3339
 
 FIELDS = ("title", "severity", "category", "service", "source", "correlation_id")
@@ -47,8 +47,8 @@ def of_alert(
     opened = next((event for event in rehearsal.events if isinstance(event, ev.Opened)), None)
     if opened is None:
         raise Reject("opens_nothing", "this alert opens no incident: it says resolved or acknowledged")
-    rehearsal.until(at + horizon)
     latest = next(event for event in reversed(rehearsal.events) if isinstance(event, ev.IncidentEvent))
+    rehearsal.until(at + horizon)
     header = opened.header
     facts = opened.alert
     return {
@@ -99,5 +99,5 @@ def policy_of(events: list[ev.Event], header: IncidentHeader, rules: Rules) -> s
 def _announced(opened: ev.Opened, events: list[ev.Event]) -> list[dict[str, Any]]:
     return [
         {"channel": one.channel, "recipient": one.recipient, "page": one.page, "send_at": rfc3339(one.send_due_at)}
-        for one in deliveries_for(opened, events)
+        for one in planned_by(events).get(ev.event_id(opened), ())
     ]

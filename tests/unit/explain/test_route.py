@@ -9,12 +9,19 @@ from tocsin.domain.errors import Reject
 from tocsin.domain.rules import (
     CorrelationRule,
     EscalationRule,
+    LabelMatch,
+    Level,
     Matcher,
     NotifyRules,
+    Policy,
     Route,
     Rules,
+    Silence,
+    Target,
     Team,
+    User,
 )
+from tocsin.domain.rules.directory import Absence
 from tocsin.domain.severity import Severity
 from tocsin.explain.rehearsal import EVENTS_MAX
 from tocsin.explain.route import alert_of, calls_in, of_alert
@@ -40,9 +47,13 @@ def calls(found: dict[str, Any]) -> list[tuple[float, int, list[str], list[str]]
     ]
 
 
+CALM = Rules(sla={})
+"""Without promises: a broken one calls somebody, too."""
+
+
 def test_the_defaults_call_after_the_minutes_of_the_severity() -> None:
     for severity, minutes in ((Severity.EMERGENCY, 0), (Severity.CRITICAL, 5), (Severity.HIGH, 15)):
-        found = explained(Rules(), severity=severity.value, service="shop")
+        found = explained(CALM, severity=severity.value, service="shop")
         assert [call[0] for call in calls(found)] == [minutes]
     assert calls(explained(Rules(), severity="info", service="shop")) == []
 
@@ -73,12 +84,13 @@ def test_each_call_says_whom_it_reaches_over_what_and_why() -> None:
                            repeat_times=2),
         ),
         teams={"dba": Team(contacts={"phone": ("+1",)}), "boss": Team()},
+        sla={},
     )  # fmt: skip
     found = explained(rules, severity="critical", service="shop")
     assert [(call[0], call[1]) for call in calls(found)] == [(5, 1), (20, 2), (30, 2), (40, 2)]
     first = next(row for row in found["escalation"] if row["kind"] == "escalation.fired")
     assert first["reached"][0]["channels"] == ["sms"]
-    assert first["reached"][0]["contacts"] == {"phone": ("+1",)}
+    assert first["reached"][0]["contacts"] == {"phone": ["+1"]}
     assert "due 2026-12-24T23:05:00Z" in first["why"]
     assert calls_in(found)["rows"] == found["escalation"]
 
@@ -86,6 +98,42 @@ def test_each_call_says_whom_it_reaches_over_what_and_why() -> None:
 def test_promises_stand_among_the_calls() -> None:
     kinds = {(row["kind"], row["target"]) for row in explained(Rules(), severity="critical")["escalation"]}
     assert {("sla.at_risk", "acknowledge"), ("sla.breached", "acknowledge"), ("sla.breached", "resolve")} <= kinds
+
+
+def test_who_is_told_of_the_opening_is_the_first_row() -> None:
+    first = explained(Rules(), severity="high")["escalation"][0]
+    assert (first["kind"], first["after_minutes"], first["reached"][0]["channels"]) == (
+        "incident.opened",
+        0,
+        ["console"],
+    )
+
+
+def test_a_silence_keeps_everybody_from_being_told_and_is_named() -> None:
+    hour = timedelta(hours=1)
+    quiet = Silence(matchers=(LabelMatch(name="service", value="shop"),), starts_at=NIGHT - hour, ends_at=NIGHT + hour)
+    found = explained(Rules(silences={"s1": quiet}), severity="emergency", service="shop")
+    assert found["suppressed_by"] == "silence:s1"
+    opening = found["escalation"][0]
+    assert (opening["kind"], opening["target"], opening["reached"]) == ("incident.opened", "silence:s1", [])
+    assert opening["why"] == "quiet until 2026-12-25T00:00:00Z"
+    assert [call[0] for call in calls(found) if call[0] < 10] == [], "nobody is called while it is quiet"
+    assert explained(Rules(silences={"s1": quiet}), severity="emergency", service="mail")["suppressed_by"] == ""
+
+
+def test_people_on_duty_are_named_and_those_who_are_away_are_passed_over() -> None:
+    gone = Absence(start=NIGHT - timedelta(days=1), end=NIGHT + timedelta(days=1), reason="holiday")
+    rules = Rules(
+        users={"ana": User(contacts={"phone": ("+1",)}), "bo": User(away=(gone,))},
+        teams={"dba": Team(members=("ana", "bo"))},
+        policies={"p": Policy(levels=(Level(targets=(Target(kind="team", name="dba"),), after=timedelta(minutes=5)),))},
+    )
+    found = explained(rules, severity="critical", service="shop")
+    assert found["policy"] == "p"
+    (row,) = [row for row in found["escalation"] if row["kind"] == "escalation.fired" and row["after_minutes"] == 5]
+    assert [(one["recipient"], one["why"]) for one in row["reached"]] == [("user:ana", "member of dba")]
+    assert row["skipped"][0]["recipient"] == "user:bo"
+    assert "holiday" in row["skipped"][0]["why"]
 
 
 def test_the_horizon_ends_it_and_so_does_the_limit() -> None:
