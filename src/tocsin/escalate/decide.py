@@ -187,10 +187,10 @@ def _unanswered(
         if running or scheduled.steps or promised:
             yield scheduled
     elif isinstance(event, ev.SeverityLowered):
-        policy, steps = planned_for(header, rules, event.recorded_at)
         promises = _loosened(running, promises_for(header, rules, event.recorded_at, acknowledged=False))
+        policy, steps, level = _lowered(running, event, rules)
         if running or steps or promises:
-            kept = {"policy": policy, "level": running.level if running else 0, "paused_at": event.recorded_at}
+            kept = {"policy": policy, "level": level, "paused_at": event.recorded_at}
             yield writer.plan(ev.EscalationScheduled, running, steps, promises, reason="severity_lowered", **kept)
     elif running and _followed(running, event):
         yield writer.plan(
@@ -235,6 +235,21 @@ def _started(
         level=level,
         paused_at=since if running and running.paused_at is not None else None,
     )
+
+
+def _lowered(
+    running: Running | None, event: ev.SeverityLowered, rules: Rules
+) -> tuple[str, tuple[ev.EscalationStep, ...], int]:
+    """Policy, steps and last level called once a person says that it is less bad: nobody is called a second time."""
+    policy, steps = planned_for(event.header, rules, event.recorded_at)
+    if running is None:
+        return policy, steps, 0
+    if policy and policy == running.policy:
+        waiting = running.steps
+        if running.paused_at is not None:
+            waiting = shifted(waiting, event.recorded_at - running.paused_at)
+        return policy, waiting, running.level
+    return policy, tuple(step for step in steps if step.level > running.level), running.level
 
 
 def _acknowledged(
