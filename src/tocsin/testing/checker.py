@@ -3,8 +3,8 @@
 In: the lines of `topics export` (JSON values and headers only), the journal of a receiver, the rows of the event log.
 Out: problems, one sentence each; none = the log keeps what was promised. It looks at effects, not at how they came
 about: every accepted alert counted once, in one incident; versions without gaps; positions that only move forward;
-timers never early; deliveries attempted before they were sent, doubled only when marked, and no page after an
-acknowledgement was read.
+timers never early; deliveries attempted before they were sent, doubled only when marked, no page after an
+acknowledgement was read, none while an incident is suppressed, and what was held back made up for.
 """
 
 import json
@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from tocsin.testing.checker_quiet import suppression
 from tocsin.testing.checker_sends import deliveries, pages, timers
 from tocsin.testing.lines import (
     COMMANDS,
@@ -77,6 +78,7 @@ def check(
         *timers(events),
         *deliveries(events, sends),
         *pages(events),
+        *suppression(events, settled=settled),
         *(_rows(events, event_log) if event_log is not None else ()),
     ]
     counts = Counter(line.type for line in events)

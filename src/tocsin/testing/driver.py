@@ -26,7 +26,7 @@ from tocsin.runtime.ingest import step as ingest_step
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.owner import Owner
 from tocsin.runtime.pace import Pace
-from tocsin.runtime.rules import SettingsFeed
+from tocsin.runtime.rules import ABSENT, SettingsFeed
 from tocsin.runtime.sink import SinkRunner
 from tocsin.runtime.world import World
 from tocsin.stage import Sink
@@ -162,6 +162,12 @@ class Driver:
     async def publish(self, topic: str, partition: int, drafts: Sequence[Draft]) -> int:
         """Append as a producer would."""
         return await self.broker.append(topic, partition, drafts)
+
+    async def change(self, key: str, document: Any) -> None:
+        """Change a settings document as somebody does over HTTP; None deletes what is there."""
+        assert self._feed is not None, "start first"
+        if document is not None or self._feed.version(key) != ABSENT:
+            await self._feed.change(key, document, actor="ada")
 
     async def crash(self) -> None:
         """The process is gone in the middle of whatever it did: nothing is flushed, running sends are cut off."""

@@ -7,7 +7,6 @@ old owners wake up and write, receivers are slow, refuse, or take a message and 
 
 import asyncio
 import json
-from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -17,7 +16,6 @@ from tocsin.domain.errors import Retry
 from tocsin.domain.rules import NotifyRules, Rules, Team
 from tocsin.domain.severity import Severity
 from tocsin.notify.channel import Sent
-from tocsin.runtime.broker import Broker
 from tocsin.runtime.journal import Lost
 from tocsin.runtime.pace import Pace
 from tocsin.stage import Effect, Showing
@@ -26,7 +24,9 @@ from tocsin.testing.checker import Checked, check
 from tocsin.testing.clock import VirtualClock
 from tocsin.testing.derived import shown_wrong, upset
 from tocsin.testing.driver import Driver
-from tocsin.topics import COMMANDS, INCIDENTS, RAW, TOPICS, Kind
+from tocsin.testing.exported import export
+from tocsin.testing.silencing import drawn_document, drawn_rules
+from tocsin.topics import COMMANDS, INCIDENTS, RAW
 from tocsin.wire.record import Draft, Record
 
 __all__ = ["Simulation", "export", "simulate"]
@@ -149,6 +149,7 @@ class Simulation:
         self.problems: list[str] = []
         self.crashes = 0
         self._fault_rate = self.random.choice((0.0, 0.002, 0.01, 0.05))
+        self._silencing = self.random.choice((0.0, 0.1, 0.4))
         self._kept_back: list[dict[str, Any]] = []
         self._known: list[dict[str, Any]] = []
         self._commands: list[tuple[bytes, int | None]] = []
@@ -159,7 +160,7 @@ class Simulation:
         routes = (("console",), ("console", "pager"), ("nowhere",))
         notify = NotifyRules(catch_all=self.random.choice(routes), hold=hold)
         everyone = Team(contacts={"email": ("a@example.org",)})
-        return Rules(notify=notify, teams={"everyone": everyone})
+        return Rules(notify=notify, teams={"everyone": everyone}, **drawn_rules(self.random))
 
     async def run(self) -> Checked:
         """Live, end in order, and be checked."""
@@ -207,6 +208,8 @@ class Simulation:
             await self._append(RAW.name, partition, self.random.choice(POISON))
         if chance() < 0.5:
             await self._command()
+        if chance() < self._silencing:
+            await self._silences()
 
     def _alert(self) -> dict[str, Any]:
         """A new alert, or one that was seen before: again, or resolved."""
@@ -286,6 +289,12 @@ class Simulation:
             self._commands.append((value, None if command["incident"] else partition))
         await self._append(COMMANDS.name, partition, value)
 
+    async def _silences(self) -> None:
+        """Somebody silences something, or thinks better of it."""
+        fault, self.broker.fault = self.broker.fault, None
+        await self.driver.change(*drawn_document(self.random, self.clock.now(), SERVICES, SEVERITIES))
+        self.broker.fault = fault
+
     async def _append(self, topic: str, partition: int, value: bytes) -> None:
         """As a producer: what it is told was accepted was accepted."""
         fault, self.broker.fault = self.broker.fault, None
@@ -356,32 +365,6 @@ class Simulation:
             await call()
         except SimulatedCrash:
             await self._dies()
-
-
-async def export(broker: Broker) -> list[dict[str, Any]]:
-    """Every record of every topic that holds history, as `topics export` writes it; derived ones say nothing more."""
-    lines = []
-    for topic in [name for name, topic in TOPICS.items() if topic.kind is not Kind.DERIVED]:
-        for partition in range(broker.partitions(topic)):
-            offset = await broker.begin(topic, partition)
-            while records := await broker.read(topic, partition, offset):
-                lines += [_line(topic, partition, record) for record in records]
-                offset = records[-1].offset + 1
-    return lines
-
-
-def _line(topic: str, partition: int, record: Record) -> dict[str, Any]:
-    line: dict[str, Any] = {
-        "topic": topic,
-        "partition": partition,
-        "offset": record.offset,
-        "timestamp": record.timestamp,
-        "headers": {name: value.decode("utf-8", "replace") for name, value in record.headers},
-    }
-    try:
-        return line | {"value": None if record.value is None else record.value.decode()}
-    except UnicodeDecodeError:
-        return line | {"value_base64": b64encode(record.value or b"").decode()}
 
 
 def simulate(seed: int) -> Checked:
