@@ -67,7 +67,8 @@ def written(title: str, shifts: Iterable[tuple[str, Shift]], now: Instant) -> by
         event.add("transp", "TRANSPARENT")
         event.add(OWN_USER, shift.user)
         calendar.add_component(event)
-    return calendar.to_ical()
+    content: bytes = calendar.to_ical()
+    return content
 
 
 def uid_of(schedule: str, shift: Shift) -> str:
