@@ -22,6 +22,8 @@ VERBS: Final = {
     "alerts": "alerts",
     "incidents": "incidents",
     "explain": "explain",
+    "playbooks": "playbooks",
+    "runbooks": "playbooks",
     "oncall": "oncall",
     "silence": "silence",
     "settings": "settings",

@@ -50,6 +50,7 @@ EXAMPLES: Final = {
     "follow_up_done": ("follow-up-done INC-2026-11-21-007 f1",),
     "escalate": ("escalate INC-2026-11-21-007 --level 2 --reason 'we need the storage team'",),
     "post_update": ('post-update INC-2026-11-21-007 "Orders are taken again." --audience customers',),
+    "playbook_start": ("playbook-start INC-2026-11-21-007 --playbook database-connection-failure",),
     "playbook_step": ("playbook-step INC-2026-11-21-007 --outcome done --note 'the pool was full'",),
 }
 _SPAN: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?")

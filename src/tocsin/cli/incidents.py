@@ -54,6 +54,7 @@ SAID: Final = (
     "rca_link",
 )
 FOLLOW_UP_COLUMNS: Final = ("id", "text", "owner", "due_at", "done_at", "done_by", "link")
+STEP_COLUMNS: Final = ("step", "outcome", "by", "at", "note", "text")
 RECORD_COLUMNS: Final = ("at", "kind", "by", "text", "link")
 ROUTINE: Final = frozenset({"delivery.planned", "delivery.attempted", "command.applied"})
 """What the timeline of a table leaves out; `-o wide` has it."""
@@ -136,6 +137,9 @@ def _said(found: dict[str, Any]) -> None:
     if found["absorbed"]:
         heading("Merged into this one")
         table(found["absorbed"], ("number", "title", "alerts", "id"))
+    for run in found["playbooks"]:
+        heading(f"Playbook {plain(run['playbook'])}, begun by {plain(run['started_by'])}")
+        table([{**step, "step": number} for number, step in enumerate(run["steps"], 1)], STEP_COLUMNS)
     if found["follow_ups"]:
         heading("Follow-ups")
         table(found["follow_ups"], FOLLOW_UP_COLUMNS)

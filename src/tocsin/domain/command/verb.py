@@ -187,7 +187,7 @@ TABLE: Final[Mapping[str, Verb]] = {
     "playbook_step": Verb(
         "Say how a step of a playbook went",
         {
-            "outcome": _name("done, skipped or failed", required=True, words=tuple(StepOutcome)),
+            "outcome": _name("done, skipped or failed", required=True, words=tuple(one.value for one in StepOutcome)),
             "step": Argument(Kind.WHOLE, "Its number, from 1; else the first that is left"),
             "note": _line("What was found"),
             "playbook": _name("Which one; else the one started last"),
