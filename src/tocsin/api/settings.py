@@ -19,11 +19,12 @@ from tocsin.api.choice import chosen
 from tocsin.api.incidents import Text
 from tocsin.api.serving import Served, Serving
 from tocsin.domain.rules import DOCUMENTS, KINDS, Rules
-from tocsin.domain.soundness import DOCUMENT_BYTES_MAX, NAME_MAX, Unsound, check_key
+from tocsin.domain.soundness import DOCUMENT_BYTES_MAX, NAME_MAX, Unsound, channels_in, check_key
 from tocsin.persist.settings_history import LIMIT_MAX, settings_history
 from tocsin.runtime.broker import Doubt
 from tocsin.runtime.node import NotReady
 from tocsin.runtime.rules import ABSENT, ORIGIN_FILE, Refused, Standing
+from tocsin.settings.problem import suggestion
 from tocsin.wire.events import rfc3339
 
 REASON_MAX: Final = 1000
@@ -125,6 +126,8 @@ async def change(
     Raises:
         Failure: refused, with the reason; or the log cannot take it.
     """
+    for key, document in changes.items():
+        _check_channels(serving, key, document)
     try:
         return await serving.node.change_settings(changes, actor=actor, reason=reason, expected=expected)
     except Unsound as error:
@@ -136,6 +139,16 @@ async def change(
     except Doubt as error:
         what = f"{error}; they may have been written, so read them again"
         raise Failure(503, "log_unavailable", what, retry_after=2) from error
+
+
+def _check_channels(serving: Serving, key: str, document: Any) -> None:
+    known = serving.settings.channels()
+    missing = [name for name in dict.fromkeys(channels_in(document)) if name not in known]
+    if missing:
+        problems = [
+            f"{key} names the channel {name!r}, which is not there{suggestion(name, known)}" for name in missing
+        ]
+        raise Failure(STATUS["dangling"], "dangling", "; ".join(problems), problems=problems)
 
 
 def _expected(request: Request) -> int | None:

@@ -8,9 +8,10 @@ It writes nothing, and knows nothing of who may write.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from itertools import chain
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -51,6 +52,10 @@ COUNT_MAX: Final = {
 }
 """Documents of a kind: all rules are in the memory of every process, and silences are asked for every alert."""
 MATCHERS_MAX: Final = 64
+
+
+_PEOPLE: Final = ("team", "user", "schedule")
+_CHANNELS: Final = frozenset({"channels", "notification_channels", "catch_all"})
 
 
 class Unsound(TocsinError):
@@ -116,22 +121,24 @@ def rules_after(rules: Rules, key: str, document: Any) -> Rules:
         wrong = [] if document is None else [*_wrong(getattr(after, field)[name])]
     if wrong:
         raise Unsound("invalid", *(f"{key}: {one}" for one in wrong))
-    if lost := sorted(set(dangling(after)) - set(dangling(rules))):
+    # Without a directory every target is the catch-all team.
+    named = bool(after.users or after.teams)
+    if lost := sorted(set(dangling(after, targets=named)) - set(dangling(rules, targets=named))):
         raise Unsound("dangling", *(_missing(one, after, key) for one in lost))
     return after
 
 
-def dangling(rules: Rules) -> Iterator[Reference]:
-    """What documents of the kinds refer to and is not there."""
+def dangling(rules: Rules, *, targets: bool = True) -> Iterator[Reference]:
+    """What documents refer to and is not there; without `targets` those words are passed over that the catch-all team
+    stands in for."""
     known = {kind: getattr(rules, field) for kind, (field, _) in KINDS.items()}
-    for reference in references(rules):
+    for reference in chain(references(rules), _targets(rules) if targets else ()):
         if reference.name and not any(reference.name in known[kind] for kind in reference.kinds):
             yield reference
 
 
 def references(rules: Rules) -> Iterator[Reference]:
-    """Everything that documents of the kinds refer to by name. Teams that single settings name may be missing: the
-    catch-all team stands in for them."""
+    """Everything that documents refer to by name, but words for targets."""
     yield from _of_people(rules)
     for name, policy in rules.policies.items():
         yield from _of_policy(f"policy/{name}", policy)
@@ -169,6 +176,38 @@ def _of_policy(key: str, policy: Policy) -> Iterator[Reference]:
         for target in level.targets:
             if target.kind in ("user", "team", "schedule"):
                 yield Reference(key, (target.kind,), target.name)
+
+
+def _targets(rules: Rules) -> Iterator[Reference]:
+    for rule in rules.escalation:
+        yield from _target("escalate/rules", rule.escalate_to)
+    yield from _target("escalate/settings", rules.escalate.breach_target)
+    for word in (*rules.assignment.by_category.values(), *rules.assignment.by_severity.values()):
+        yield from _target("correlate/assignment", word)
+
+
+def _target(key: str, word: str) -> Iterator[Reference]:
+    """A word that names a team, a user or a schedule, with or without its kind in front."""
+    kind, colon, name = word.partition(":")
+    if colon and kind in _PEOPLE:
+        yield Reference(key, (kind,), name)
+    elif not colon and word not in TARGET_KINDS:
+        yield Reference(key, _PEOPLE, word)
+
+
+def channels_in(document: Any) -> Iterator[str]:
+    """Names of channels in a JSON-ready document, wherever they stand. Which there are is not for the rules to know."""
+    if isinstance(document, Mapping):
+        for field, value in document.items():
+            if field in _CHANNELS and isinstance(value, list):
+                yield from (name for name in value if isinstance(name, str))
+            else:
+                yield from channels_in(value)
+        if document.get("kind") == "channel" and isinstance(document.get("name"), str):
+            yield str(document["name"])
+    elif isinstance(document, list):
+        for value in document:
+            yield from channels_in(value)
 
 
 def _missing(reference: Reference, rules: Rules, key: str) -> str:

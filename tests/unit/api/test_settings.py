@@ -111,6 +111,11 @@ async def test_documents_that_cannot_be_used_are_refused_with_the_reason(rig: An
         ("schedule/dba", {"layers": [{"users": ["ana"], "starts_at": "monday"}]}, 422, "not a date and time"),
         ("user/bo", {"away": [{"start": "2026-01-05T09:00:00", "end": "2026-01-06T09:00:00"}]}, 422, "needs a zone"),
         ("policy/p", {"levels": [{"targets": [{"kind": "usr", "name": "ana"}]}]}, 422, "did you mean 'user'"),
+        ("user/bo", {"channels": ["consle"]}, 409, "did you mean 'console'"),
+        ("policy/p", {"levels": [{"targets": [{"kind": "channel", "name": "ops"}]}]}, 409, "the channel 'ops'"),
+        ("escalate/rules", [{"escalate_to": "user:anna"}], 409, "did you mean 'ana'"),
+        ("escalate/rules", [{"escalate_to": "anna"}], 409, "team or user or schedule 'anna'"),
+        ("escalate/rules", [{"escalate_to": "ana", "condition": {"expression": "severty == 'high'"}}], 422, "severity"),
         ("ingest/settings", {"partition_by": ["cluster"]}, 422, "fixed for the life"),
     ):
         answer = await put(rig, key, document)
