@@ -1,4 +1,4 @@
-"""What is written for people is true: samples load, commands and paths exist, the diagram is the table."""
+"""What is written for people is true: samples load, commands and paths exist."""
 
 import json
 import re
@@ -12,7 +12,6 @@ import yaml
 
 from tocsin.cli import VERBS, main
 from tocsin.cli.demo import invitation
-from tocsin.domain.lifecycle import AFTER, Status
 from tocsin.ingest.intake import take
 from tocsin.settings import load
 from tocsin.topics import TOPICS
@@ -29,16 +28,6 @@ ENVIRONMENT = {
     "TOCSIN_SMTP_PASSWORD": "secret",
     "TOCSIN_KAFKA_PASSWORD": "secret",
 }
-
-
-def diagram() -> str:
-    """The lifecycle as Mermaid draws it: one arrow per pair of statuses, verbs in the order of the table."""
-    arrows: dict[tuple[Status, Status], list[str]] = {}
-    for (before, verb), after in AFTER.items():
-        arrows.setdefault((before, after), []).append(verb)
-    lines = ["stateDiagram-v2", "    [*] --> open"]
-    lines += [f"    {before} --> {after}: {', '.join(verbs)}" for (before, after), verbs in arrows.items()]
-    return "\n".join(lines)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -78,10 +67,6 @@ def command_of(words: list[str]) -> click.Command:
             if word.split("=")[0] not in options:
                 raise LookupError(f"no option {word!r} in {' '.join(words)!r}")
     return command
-
-
-def test_the_diagram_in_the_handbook_is_the_table() -> None:
-    assert diagram() in (block.strip() for block in blocks(HOW, "mermaid")), f"put this there:\n{diagram()}"
 
 
 def test_the_sample_settings_load_without_a_warning() -> None:
