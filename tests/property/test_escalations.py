@@ -196,14 +196,9 @@ def problems(story: Story[Any]) -> Iterator[str]:
         elif isinstance(event, ev.EscalationStopped):
             paused[incident] = False
         elif isinstance(event, ev.EscalationFired):
-            key = (
-                incident,
-                event.step.level,
-                event.step.escalate_to,
-                event.step.due_at,
-                event.step.repeat,
-                event.cause,
-            )
+            step = event.step
+            rests_on = incident, event.incident_version
+            key = (*rests_on, step.level, step.escalate_to, step.due_at, step.repeat, event.cause)
             if key in fired:
                 yield f"{event.id}: {key} fired before"
             fired.add(key)

@@ -36,7 +36,8 @@ def timers(events: Sequence[Line]) -> Iterator[str]:
                 yield f"{line.where} was recorded at {event['recorded_at']}, due at {text}"
         if line.type == "escalation.fired":
             step = event["step"]
-            key = (event["incident_id"], step["level"], step["escalate_to"], step["due_at"], step.get("repeat", 0))
+            plan = event["incident_id"], event["incident_version"]  # a raise of the same instant plans anew
+            key = (*plan, step["level"], step["escalate_to"], step["due_at"], step.get("repeat", 0))
             if key in fired:
                 yield f"{line.where}: the step {key} has fired before"
             fired.add(key)
