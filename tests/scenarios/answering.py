@@ -84,6 +84,7 @@ async def promises_at_risk_and_broken(play: Play) -> None:
         "10:10 investigating by bob",
         "10:24 sla.at_risk (resolve_at_risk)",
         "10:30 sla.breached (resolve_breached)",
+        "10:30 level 1 calls everyone",  # it escalates by itself, though bob is at it
     )
 
 
