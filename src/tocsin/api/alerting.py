@@ -5,6 +5,7 @@ In: native alerts (or any format that is named). Out: records in `alerts.raw.v1`
 an incident was created or updated, and why.
 """
 
+import asyncio
 import secrets
 from typing import Annotated, Any, Final
 
@@ -187,7 +188,7 @@ async def sent(serving: Serving, body: bytes, wait: float, *, format: str = "nat
     except Reject as error:
         raise Failure(413 if error.word == "too_large" else 400, error.word, str(error)) from error
     accepted = await store(serving, taken)
-    waited: list[Sent] = sent_of(serving, taken, accepted, now)
+    waited: list[Sent] = await asyncio.to_thread(sent_of, serving, taken, accepted, now)
     await settled(serving, waited, wait)
     known = {one.index: one.answer for one in waited}
     return [known.get(index) or _refused(taken, index) for index in range(taken.count)]

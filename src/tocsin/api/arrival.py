@@ -22,7 +22,8 @@ from tocsin.topics import RAW
 from tocsin.wire.normalized import decode_batch
 
 POLL_SECONDS: Final = 0.05
-"""Between two looks; an alert needs some 50 ms to its incident."""
+"""Between two looks at first, then longer; an alert needs some 50 ms to its incident, a repeat a second."""
+POLL_SECONDS_MAX: Final = 0.5
 WAITED_MAX: Final = 200
 """Alerts of one request whose outcome is waited for; each look asks the views for each of them."""
 RECORDS_MAX: Final = 200
@@ -70,13 +71,15 @@ def _raw(record: IntakeRecord, received_at: Instant) -> RawRecord:
 async def settled(serving: Serving, sent: Sequence[Sent], wait: float) -> None:
     """Fill in the answers, as they come, for at most `wait` seconds; what is not known then is `pending`."""
     ends = asyncio.get_running_loop().time() + wait
+    pause = POLL_SECONDS
     watched = sent[:WAITED_MAX] if serving.node.event_log is not None else ()
     while waiting := [one for one in watched if one.answer is None]:
         await asyncio.to_thread(_look, serving, waiting)
         if asyncio.get_running_loop().time() >= ends:
             break
         if any(one.answer is None for one in waiting):
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.3, POLL_SECONDS_MAX)
     for one in sent:
         if one.answer is None:
             one.answer = _answer(one, PENDING, "not_known_yet", None, "", "")

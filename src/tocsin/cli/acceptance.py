@@ -6,7 +6,7 @@ import click
 
 from tocsin.cli.client import token_of
 from tocsin.cli.exits import FAILED, UNREACHABLE, Ended
-from tocsin.cli.output import document, formatted, pairs, plain, say
+from tocsin.cli.output import document, formatted, plain, say
 
 FIGURES: Final = (
     "total_tests",
@@ -52,6 +52,7 @@ def acceptance(url: str, token: str, wait: float, output: str | None) -> None:
         raise Ended(f"cannot reach {url}: {error} (is `tocsin run` running?)", UNREACHABLE) from None
     report: dict[str, Any] = tester.run_all_tests(told)
     if not document(report, output):
-        pairs(report, FIGURES)
+        for name in FIGURES:
+            click.echo(f"{name:<20} {report[name]}")
     if report["failed_tests"]:
         raise Ended(f"{report['failed_tests']} of {report['total_tests']} scenarios failed", FAILED)
