@@ -1,5 +1,9 @@
 """Patterns: what they match, what is refused, and that none is slow."""
 
+import re
+import string
+from random import Random
+
 import pytest
 
 from tocsin.domain.pattern import PROGRAM_MAX, TEXT_MAX, PatternError, part_test, whole_test
@@ -39,6 +43,50 @@ def test_a_pattern_matches_whole_texts(pattern: str, matching: tuple[str, ...], 
     test = whole_test(pattern)
     assert [text for text in matching if not test(text)] == []
     assert [text for text in other if test(text)] == []
+
+
+@pytest.mark.parametrize("name", ["d", "w", "s", "D", "W", "S"])
+def test_a_class_has_the_letters_of_ascii_that_it_names(name: str) -> None:
+    for text in map(chr, range(256)):
+        wanted = re.fullmatch(f"\\{name}", text, re.ASCII) is not None
+        if text == "\v":
+            wanted = name in "DWS"  # RE2 has no vertical tab among its spaces
+        assert whole_test(f"\\{name}")(text) is whole_test(f"[\\{name}]")(text) is wanted, text
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("alnum", string.ascii_letters + string.digits),
+        ("alpha", string.ascii_letters),
+        ("ascii", "".join(map(chr, range(128)))),
+        ("blank", " \t"),
+        ("cntrl", "".join(map(chr, range(32))) + "\x7f"),
+        ("digit", string.digits),
+        ("graph", string.ascii_letters + string.digits + string.punctuation),
+        ("lower", string.ascii_lowercase),
+        ("print", string.ascii_letters + string.digits + string.punctuation + " "),
+        ("punct", string.punctuation),
+        ("space", string.whitespace),
+        ("upper", string.ascii_uppercase),
+        ("word", string.ascii_letters + string.digits + "_"),
+        ("xdigit", string.hexdigits),
+    ],
+)
+def test_a_named_class_has_its_letters(name: str, letters: str) -> None:
+    for text in map(chr, range(256)):
+        assert whole_test(f"[[:{name}:]]")(text) is (text in letters), text
+        assert whole_test(f"[[:^{name}:]]")(text) is (text not in letters), text
+
+
+def test_what_a_machine_remembers_makes_no_difference() -> None:
+    """More different letters and sets of places than are remembered, there and back."""
+    pattern = ".*a.{99}b"
+    test = whole_test(pattern)
+    random = Random(7)
+    for _ in range(60):
+        text = "".join(random.choices("abcdefgh" + "".join(map(chr, range(0x3B1, 0x3C9))), k=400))
+        assert test(text + "b") is (text[-100] == "a")
 
 
 def test_a_pattern_is_found_in_a_text() -> None:

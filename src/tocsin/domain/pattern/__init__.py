@@ -10,6 +10,7 @@ comparison is enough.
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Final
 
 from tocsin.domain.pattern.machine import TEXT_MAX, Machine
 from tocsin.domain.pattern.quick import quick
@@ -18,8 +19,11 @@ from tocsin.domain.pattern.tree import PROGRAM_MAX, PatternError
 
 __all__ = ["PATTERN_MAX", "PROGRAM_MAX", "TEXT_MAX", "PatternError", "part_test", "whole_test"]
 
+KEPT_MAX: Final = 8192
+"""Patterns that are kept ready: more than the silences and rules of a large installation have."""
 
-@lru_cache(maxsize=4096)
+
+@lru_cache(maxsize=KEPT_MAX)
 def whole_test(pattern: str) -> Callable[[str], bool]:
     """A test whether all of a text is what `pattern` describes. Texts are read up to `TEXT_MAX` characters.
 
@@ -30,7 +34,7 @@ def whole_test(pattern: str) -> Callable[[str], bool]:
     return quick(node, whole=True) or Machine(node, whole=True).matches
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=KEPT_MAX)
 def part_test(pattern: str) -> Callable[[str], bool]:
     """A test whether some part of a text is what `pattern` describes. Texts are read up to `TEXT_MAX` characters.
 

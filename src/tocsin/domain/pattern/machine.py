@@ -11,8 +11,9 @@ from tocsin.domain.pattern.tree import ANY_AT_ALL, Choice, Edge, Letters, Node, 
 
 TEXT_MAX: Final = 4096
 """Letters of a text that are read: as long as the longest label."""
-REMEMBERED_MAX: Final = 10_000
-"""Remembered moves of one machine, about 1 MB at most; then it begins to remember anew."""
+REMEMBERED_MAX: Final = 5000
+"""Moves of one machine and places in the sets they lead to, of about 100 bytes each; then it begins to remember anew.
+Ordinary labels need some hundred."""
 
 _BEGIN, _WORD, _OTHER = range(3)
 """What stands before a place: nothing, a letter of a word, another letter."""
@@ -123,11 +124,11 @@ class Machine:
         else:
             places = frozenset(following for what, following, _ in letters if what and _letter(what, letter))
             onward = self._stand(places, _WORD if _is_word(letter) else _OTHER)
-        if self._remembered >= REMEMBERED_MAX:
+        self._remembered += 1
+        if self._remembered > REMEMBERED_MAX:
             self._remembered = 0
             self._stands.clear()
             self._entry.moves.clear()
-        self._remembered += 1
         stand.moves[letter] = onward
         return onward
 
@@ -137,6 +138,7 @@ class Machine:
         found = self._stands.get((places, before))
         if found is None:
             found = self._stands[places, before] = _Stand(places, before)
+            self._remembered += len(places)
         return found
 
 
