@@ -15,7 +15,7 @@ from tocsin.testing.lines import ESCALATIONS, INCIDENTS, NOTIFICATIONS, REJECTED
 
 __all__ = ["Told", "rejections", "sightings", "timeline", "told"]
 
-_NAMES: Final = re.compile(r"(inc|alt|esc|ntf)_[a-z2-7]{22}|INC-\d{4}-\d\d-\d\d-\d+|alerts\.raw\.v1(?:/\d+){3}")
+_NAMES: Final = re.compile(r"(inc|alt|esc|ntf|cmd)_[a-z2-7]{20,22}|INC-\d{4}-\d\d-\d\d-\d+|alerts\.raw\.v1(?:/\d+){3}")
 _LEFT_OUT: Final = frozenset(
     {"rules_version", "incident_offset", "ordinal", "duration_seconds", "possible_duplicate", "receipt"}
 )
@@ -42,7 +42,10 @@ def told(log: Iterable[Line]) -> Told:
     found = Told(defaultdict(list), defaultdict(list), defaultdict(dict), {}, {})
     for line in lines:
         if line.type.startswith("command."):
-            found.commands[line.value["command_id"]] = (line.type, line.value["reason"])
+            asked = line.value["command_id"]
+            if _NAMES.fullmatch(asked):  # by an owner: its id follows from an event's
+                asked = f"{line.value['verb']} of {groups.get(line.value['incident_id'], 'nothing')}"
+            found.commands[asked] = (line.type, line.value["reason"])
         incident = line.value.get("incident_id") if isinstance(line.value, dict) else None
         if incident not in groups or not line.type or line.type.startswith(("command.", "journal.")):
             continue
