@@ -13,7 +13,6 @@ from datetime import datetime
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -32,6 +31,7 @@ from tocsin.domain.rules import (
     User,
     rules_with,
 )
+from tocsin.domain.schedule.check import backup_loop, zone_problem
 
 DOCUMENT_BYTES_MAX: Final = 248 * 1024
 """Of one document as JSON: with who, when and why it fits an event (256 KB)."""
@@ -118,7 +118,7 @@ def rules_after(rules: Rules, key: str, document: Any) -> Rules:
         field = KINDS[kind][0]
         if len(getattr(after, field)) > max(COUNT_MAX[kind], len(getattr(rules, field))):
             raise Unsound("too_many", f"there are {COUNT_MAX[kind]} documents of the kind {kind} already, the most")
-        wrong = [] if document is None else [*_wrong(getattr(after, field)[name])]
+        wrong = [] if document is None else [*_wrong(getattr(after, field)[name]), *_circle(after, kind, name)]
     if wrong:
         raise Unsound("invalid", *(f"{key}: {one}" for one in wrong))
     # Without a directory every target is the catch-all team.
@@ -253,6 +253,12 @@ def _wrong(value: Any) -> Iterator[str]:
         yield from _wrong_policy(value)
 
 
+def _circle(after: Rules, kind: str, name: str) -> Iterator[str]:
+    backups = {one: schedule.backup for one, schedule in after.schedules.items()}
+    if kind == "schedule" and (loop := backup_loop(name, backups)):
+        yield f"the backup leads back to the schedule itself: {' -> '.join(loop)}"
+
+
 def _naive(value: Any, name: str = "") -> Iterator[str]:
     """Instants without a zone, anywhere in a document: they cannot be compared with those that have one."""
     if isinstance(value, datetime):
@@ -295,10 +301,8 @@ def _wrong_matchers(matchers: Sequence[LabelMatch]) -> Iterator[str]:
 
 
 def _wrong_zone(name: str) -> Iterator[str]:
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, LookupError):  # a name that is none, a directory, nothing of that name
-        yield f"{name!r} is no time zone, such as Europe/London"
+    if problem := zone_problem(name):
+        yield problem
 
 
 _UNKNOWN: Final = re.compile(r"unknown field `([^`]*)`")

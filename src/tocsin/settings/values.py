@@ -7,14 +7,13 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from tocsin.domain.wall import zones
+from tocsin.domain.schedule.check import zone_problem
 
 DURATION_MAX: Final = timedelta(days=3660)
 """Ten years: beyond it a duration is a slip of the pen, and adding it to an instant may overflow."""
@@ -147,10 +146,8 @@ def zone(value: str) -> str:
     Raises:
         ValueError: it is none; the message names the nearest.
     """
-    if value not in zones():
-        near = get_close_matches(value, zones(), n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{value!r} is no time zone; write one such as Europe/London{hint}")
+    if problem := zone_problem(value):
+        raise ValueError(problem)
     return value
 
 

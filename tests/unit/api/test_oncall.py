@@ -184,3 +184,13 @@ async def test_overrides_that_are_long_over_are_forgotten(desk: Any) -> None:
     assert (await post(desk, "/ops/overrides", new)).status_code == 201
     [left] = (await get(desk, "/ops/overrides", ended="true"))["items"]
     assert left["start"] == "2030-01-01T00:00:00Z"
+
+
+async def test_a_circle_of_backups_is_refused(desk: Any) -> None:
+    document = {"layers": [], "backup": "ops"}
+    assert (await desk.client.put("/api/v1/settings/schedule/second", json=document)).status_code == 201
+    before = (await desk.client.get("/api/v1/settings/schedule/ops")).json()["document"]
+    answer = await desk.client.put("/api/v1/settings/schedule/ops", json={**before, "backup": "second"})
+    assert (answer.status_code, "ops -> second -> ops" in answer.json()["message"]) == (422, True), answer.text
+    answer = await desk.client.put("/api/v1/settings/schedule/ops", json={**before, "time_zone": "Europe/Lundon"})
+    assert (answer.status_code, "'Europe/London'" in answer.json()["message"]) == (422, True), answer.text

@@ -230,7 +230,7 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
     ),
     "zone_unknown": (
         "people:\n  teams: {everyone: {}}\n  users: {ana: {time_zone: Europe/Berln}}\n",
-        ["3:28: 'Europe/Berln' is no time zone; write one such as Europe/London, did you mean 'Europe/Berlin'?"],
+        ["3:28: 'Europe/Berln' is no time zone, did you mean 'Europe/Berlin'?"],
     ),
     "absence_is_no_time": (
         "people:\n  teams: {everyone: {}}\n  users: {ana: {away: [{start: soon, end: 2026-01-01}]}}\n",

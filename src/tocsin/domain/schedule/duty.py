@@ -13,17 +13,19 @@ from ends there: settings refuse such cycles.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from typing import NamedTuple
+from datetime import timedelta
+from typing import Final, NamedTuple
 
 import msgspec
 
-from tocsin.domain.instant import Instant
+from tocsin.domain.instant import EPOCH, Instant
 from tocsin.domain.rules.directory import User
 from tocsin.domain.rules.schedule import Override, Schedule
 from tocsin.domain.schedule.rotation import Rotation
 from tocsin.domain.schedule.weekly import boundary_after, covers
 from tocsin.domain.wall import zone
+
+_DAY: Final = timedelta(days=1)
 
 
 class Skipped(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,6 +65,33 @@ class _Soonest:
             self.found = instant
 
 
+class _Overrides:
+    """The overrides of one schedule. Only those of the day that is asked for are looked at one by one."""
+
+    __slots__ = ("_all", "_begin", "_end", "_later", "_near")
+
+    def __init__(self, schedule: str, overrides: Mapping[str, Override]) -> None:
+        self._all = [(key, one) for key, one in overrides.items() if one.schedule == schedule]
+        self._near: list[tuple[str, Override]] = []
+        self._begin = self._end = EPOCH
+        self._later: Instant | None = None
+        """The first that starts after that day."""
+
+    def at(self, at: Instant, soonest: _Soonest) -> Iterator[tuple[str, Override]]:
+        """(id, override) of those that hold at `at`, in the order in which they were made."""
+        if not self._begin <= at < self._end:
+            self._begin, self._end = at, at + _DAY
+            near = [(key, one) for key, one in self._all if one.end > at and one.start < self._end]
+            self._near = sorted(near, key=lambda pair: (pair[1].made_at, pair[0]))
+            self._later = min((one.start for _, one in self._all if one.start >= self._end), default=None)
+        soonest.note(self._later)
+        for key, one in self._near:
+            soonest.note(one.start)
+            soonest.note(one.end)
+            if one.start <= at < one.end:
+                yield key, one
+
+
 class Duty:
     """One schedule, ready to be asked."""
 
@@ -74,8 +103,7 @@ class Duty:
         self.place = zone(schedule.time_zone)
         self._users = users
         self._rotations = [Rotation(layer, self.place) for layer in schedule.layers]
-        mine = sorted((one.made_at, key) for key, one in overrides.items() if one.schedule == name)
-        self._overrides = [(key, overrides[key]) for _, key in mine]
+        self._overrides = _Overrides(name, overrides)
         known = {one: schedules[one] for one in schedules if one != name}
         self.backup = Duty(schedule.backup, known, overrides, users) if schedule.backup in known else None
 
@@ -83,12 +111,7 @@ class Duty:
         """Who is on duty at `at`."""
         soonest = _Soonest(at)
         found, planned = self._by_layers(at, soonest)
-        for key, override in self._overrides:
-            soonest.note(override.start)
-            if override.start <= at:
-                soonest.note(override.end)
-            if not override.start <= at < override.end:
-                continue
+        for key, override in self._overrides.at(at, soonest):
             if override.replaces and override.replaces not in (found.user, planned):
                 continue
             if self._is_away(override.user, at, soonest):
@@ -140,12 +163,3 @@ class Duty:
             soonest.note(absence.end)
             away = away or absence.start <= at < absence.end
         return away
-
-    def involved(self) -> Iterator[str]:
-        """Everybody named by layers and overrides, backups not included; once each."""
-        named = [user for rotation in self._rotations for user in rotation.layer.users]
-        yield from dict.fromkeys([*named, *(override.user for _, override in self._overrides)])
-
-    def reading(self, at: Instant) -> datetime:
-        """What the wall clock of the schedule shows."""
-        return at.astimezone(self.place)
