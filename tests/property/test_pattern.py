@@ -34,5 +34,7 @@ def test_the_answers_are_those_of_the_standard_library(pattern: str, texts: list
     peer = re.compile(pattern.replace(r"\z", r"\Z"), re.ASCII)
     whole, part = whole_test(pattern), part_test(pattern)
     for text in texts:
+        if not text and r"\B" in pattern:
+            continue  # Python before 3.14 finds no place there, RE2 does
         assert whole(text) is (peer.fullmatch(text) is not None), text
         assert part(text) is (peer.search(text) is not None), text
