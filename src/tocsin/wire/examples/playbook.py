@@ -16,8 +16,8 @@ PLAYBOOKS: Final = (
         playbook="disk-full",
         title="A disk is full",
         steps=(
-            PlaybookStep(text="Find what grows", minutes=5, skills=("system_admin",)),
-            PlaybookStep(text="Make room", minutes=10),
+            PlaybookStep(text="Find what grows", minutes=5.0, skills=("system_admin",)),
+            PlaybookStep(text="Make room", minutes=10.0),
         ),
         **BY_PERSON,
     ),
