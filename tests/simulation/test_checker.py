@@ -21,7 +21,7 @@ def life() -> tuple[Log, Sends, Log]:
     """A log with everything in it: a simulated life."""
 
     async def live() -> tuple[Log, Sends, Log]:
-        simulation = Simulation(12)
+        simulation = Simulation(14)
         assert (await simulation.run()).problems == []
         sends = [send for receiver in simulation.receivers.values() for send in receiver.journal]
         return await export(simulation.broker), sends, simulation.ledger.rows
@@ -97,9 +97,35 @@ def position_back(log: Log, *_: Any) -> None:
             return
 
 
+def called_while_suppressed(log: Log, *_: Any) -> None:
+    for line in log:
+        if line["topic"] == "incidents.events.v1" and line["headers"]["ce_type"].startswith("tocsin.incident."):
+            header = json.loads(line["value"])["header"]
+            change(line, header=header | {"suppressed_by": "silence:x"})
+
+
+def never_made_up_for(log: Log, *_: Any) -> None:
+    """Everything of everybody was held back."""
+    for line in log:
+        if line["headers"].get("ce_type", "").startswith("tocsin.delivery.") and not line["headers"][
+            "ce_type"
+        ].endswith("planned.v1"):
+            line["headers"]["ce_type"] = "tocsin.delivery.suppressed.v1"
+            change(line, reason="silence:x")
+    for line in log:
+        if line["headers"].get("ce_type", "").startswith("tocsin.incident."):
+            header = json.loads(line["value"])["header"] | {"acknowledged_at": None, "status": "open"}
+            change(line, header=header | {"suppressed_by": ""})
+    opened = of(log, "incident.opened")
+    change(opened, header=json.loads(opened["value"])["header"] | {"suppressed_by": "silence:x"})
+
+
 @pytest.mark.parametrize(
     ("spoil", "problem"),
     [
+        (called_while_suppressed, "which was suppressed by silence:x"),
+        (never_made_up_for, "nobody was told"),
+        (lambda log, *_: change(of(log, "delivery.suppressed"), reason="because"), "which is no cause"),
         (lambda log, *_: uncounted(of(log, "incident.alert_attached")), "has version"),
         (lambda log, *_: uncounted(of(log, "journal.tallied")), "were counted"),
         (lambda log, *_: uncounted(of(log, "delivery.attempted")), "is delivered after planned"),

@@ -360,10 +360,11 @@ def _reopened(book: Book, incident: Incident, event: ev.Reopened) -> None:
     incident.resolved_at = incident.closed_at = incident.settled_at = incident.merged_into = None
     incident.close_due_at = incident.retire_due_at = incident.acknowledgement_expires_at = None
     incident.resolve_due_at = None
-    if event.actor == ev.SYSTEM:
+    if event.actor == ev.SYSTEM or incident.pulse is not None:
         pulse = incident.pulse or Pulse()
-        came_back = (*pulse.came_back, event.recorded_at)[-CAME_BACK_MAX:]
-        incident.pulse = msgspec.structs.replace(pulse, came_back=came_back)
+        again = (event.recorded_at,) if event.actor == ev.SYSTEM else ()
+        came_back = (*pulse.came_back, *again)[-CAME_BACK_MAX:]
+        incident.pulse = Pulse(came_back=came_back, seen=pulse.seen if event.header.suppressed_by else ())
     said.begun_again(incident)
 
 
