@@ -23,6 +23,7 @@ from tocsin.api import (
 )
 from tocsin.api.alertmanager import routers as alertmanager
 from tocsin.api.answer import Failure
+from tocsin.api.changes import router as changes
 from tocsin.api.context import router as surroundings
 from tocsin.api.gate import Gate
 from tocsin.api.oncall import router as on_call
@@ -61,7 +62,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
     writing = (intake, response, alerting, bulk, commands)
     for part in (*writing, incidents, explain, runbooks, log, rejected, operations, pages):
         app.include_router(part.router)
-    for router in (documents, on_call, overrides, people, severities, silences, surroundings, *alertmanager):
+    for router in (changes, documents, on_call, overrides, people, severities, silences, surroundings, *alertmanager):
         app.include_router(router)
     app.add_exception_handler(Failure, _failure)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -29,6 +29,7 @@ VERBS: Final = {
     "settings": "settings",
     "rejected": "rejected",
     "topics": "topics",
+    "changes": "changes",
     "people": "people",
     "page-me": "page_me",
     "severity": "severity",

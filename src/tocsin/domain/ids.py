@@ -123,6 +123,11 @@ def escalation_id(partition: int, *cause: str) -> str:
     return f"esc_{partition_word(partition)}{short_hash('escalation', *cause)}"
 
 
+def change_id(partition: int, command_id: str) -> str:
+    """Id of a reported change."""
+    return f"chg_{partition_word(partition)}{short_hash('change', command_id)}"
+
+
 def delivery_id(partition: int, cause: str, step: str, channel: str, recipient: str) -> str:
     """Id of one message to one recipient over one channel for one cause: the idempotency key at the receiver."""
     return f"ntf_{partition_word(partition)}{short_hash('delivery', cause, step, channel, recipient)}"

@@ -14,7 +14,7 @@ from typing import Final
 
 from tocsin.domain.errors import Retry, TocsinError
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """`PRAGMA user_version`; raised with every change of a table."""
 
 BUSY_MS: Final = 2000
@@ -27,12 +27,22 @@ CHECKPOINT_PAGES: Final = 8000
 """Pages (32 MB) of the write-ahead log before they are copied to the database: with SQLite's 1000 nearly every full
 batch would wait for that."""
 
+_CHANGES: Final = """
+        CREATE TABLE changes (
+            change_id TEXT PRIMARY KEY, at_us INTEGER NOT NULL, service TEXT NOT NULL, doc TEXT NOT NULL
+        ) WITHOUT ROWID"""
+
 UPGRADES: Final[Mapping[int, tuple[str, ...]]] = {
     1: (
         "ALTER TABLE escalations ADD COLUMN update_state TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE escalations ADD COLUMN update_due_us INTEGER",
         "ALTER TABLE escalations ADD COLUMN paused_us INTEGER",
         "ALTER TABLE escalations ADD COLUMN policy TEXT NOT NULL DEFAULT ''",
+    ),
+    2: (
+        _CHANGES,
+        "CREATE INDEX changes_by_time ON changes (at_us)",
+        "CREATE INDEX changes_by_service ON changes (service, at_us)",
     ),
 }
 """What makes a database of a version one of the next: its rows are as the newer fold of the same log leaves them."""
@@ -93,6 +103,7 @@ VIEWS: Final[Mapping[str, str]] = {
             command_id TEXT NOT NULL, partition INTEGER NOT NULL, at_us INTEGER NOT NULL, doc TEXT NOT NULL,
             PRIMARY KEY (command_id, partition)
         ) WITHOUT ROWID""",
+    "changes": _CHANGES,
     "counters": "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "gaps": "CREATE TABLE gaps (incident_id TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID",
 }
@@ -105,6 +116,7 @@ KEYS: Final[Mapping[str, str]] = {
     "deliveries": "delivery_id",
     "escalations": "incident_id",
     "outcomes": "command_id, partition",
+    "changes": "change_id",
     "counters": "name",
     "gaps": "incident_id",
 }
@@ -122,6 +134,8 @@ INDEXES: Final[Mapping[str, str]] = {
     "alerts_by_fingerprint": "ON alerts (fingerprint, attached_us)",
     "alerts_by_service": "ON alerts (service, incident_id)",
     "alerts_by_status": "ON alerts (status, severity, attached_us)",
+    "changes_by_time": "ON changes (at_us)",
+    "changes_by_service": "ON changes (service, at_us)",
     "deliveries_by_incident": "ON deliveries (incident_id)",
     "deliveries_by_status": "ON deliveries (status)",
 }

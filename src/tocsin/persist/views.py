@@ -20,6 +20,7 @@ from tocsin.domain.errors import TocsinError
 from tocsin.domain.incident import apply
 from tocsin.domain.instant import to_us
 from tocsin.persist.book import CACHE_MAX, SqliteBook
+from tocsin.persist.changes import row_of
 from tocsin.persist.fold import fold_delivery, fold_escalation
 from tocsin.persist.row import Delivery, Escalation, Rows
 from tocsin.persist.timeline import text_of
@@ -56,6 +57,7 @@ class Views:
         self._escalations = Rows(connection, "escalations", Escalation, cache_max)
         self._timeline: list[tuple[object, ...]] = []
         self._outcomes: list[tuple[object, ...]] = []
+        self._changes: list[tuple[object, ...]] = []
         self._counts: dict[str, int] = {}
         self._gaps: dict[str, int] = {}
 
@@ -77,6 +79,9 @@ class Views:
         elif isinstance(event, ev.EscalationEvent):
             fold_escalation(self._escalations.of(event.incident_id), event)
             self._count(event.TYPE, 1)
+        elif isinstance(event, ev.ChangeRecorded):
+            self._changes.append(row_of(event))
+            self._count("changes", 1)
         elif isinstance(event, ev.CommandEvent):
             self._outcomes.append((event.command_id, partition, at_us, _encode(outcome_of(event)).decode()))
         journal = JOURNALS.get(topic)
@@ -100,6 +105,7 @@ class Views:
         write = self._connection.executemany
         write("INSERT INTO timeline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._timeline)
         write("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?, ?)", self._outcomes)
+        write("INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?)", self._changes)
         write(
             "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
             [(name, count) for name, count in self._counts.items() if count],
@@ -115,7 +121,7 @@ class Views:
         self._clear()
 
     def _clear(self) -> None:
-        for pending in (self._timeline, self._outcomes, self._counts, self._gaps):
+        for pending in (self._timeline, self._outcomes, self._changes, self._counts, self._gaps):
             pending.clear()
 
     def _count(self, name: str, by: int) -> None:

@@ -44,6 +44,7 @@ STATES: Final = "incidents.state.v1"
 JOURNALS: Final = (
     (ev.IncidentEvent, (INCIDENTS,)),
     (ev.CommandEvent, (INCIDENTS,)),
+    (ev.ChangeRecorded, (INCIDENTS,)),
     (ev.EscalationEvent, (ESCALATIONS,)),
     (ev.DeliveryEvent, (NOTIFICATIONS,)),
     (ev.Followed, (NOTIFICATIONS,)),

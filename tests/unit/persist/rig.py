@@ -213,6 +213,8 @@ def _chance(random: Random, teller: Teller) -> Iterator[None]:
             members[incident] = []
             teller.escalate(ev.EscalationScheduled, incident, minutes, steps=(step(1, minutes + 5),))
             teller.plan(f"ntf_{incident}", incident, minutes)
+            change = f"chg_{incident}"
+            teller.say(ev.ChangeRecorded(recorded_at=at(minutes), change_id=change, title="new", at=at(minutes)))
         incident = random.choice(list(members))
         _chance_change(random, teller, members, incident, minutes)
         yield

@@ -356,9 +356,11 @@ async def test_a_database_of_the_first_version_becomes_one_of_this(path: Path) -
     EventLog.open(path).close()
     for column in ("update_state", "update_due_us", "paused_us", "policy"):
         rows(path, f"ALTER TABLE escalations DROP COLUMN {column}")
+    rows(path, "DROP TABLE changes")
     rows(path, "PRAGMA user_version = 1")
     log = EventLog.open(path)
     await log.append(ESCALATIONS.name, 0, told, len(told))
     log.close()
-    assert rows(path, "PRAGMA user_version") == [(2,)]
+    assert rows(path, "PRAGMA user_version") == [(3,)]
+    assert rows(path, "SELECT COUNT(*) FROM changes") == [(0,)]
     assert rows(path, "SELECT incident_id, policy FROM escalations") == [(incident, "")]

@@ -7,6 +7,7 @@ from tocsin.correlate.commands import playbook, quiet, record, together
 from tocsin.correlate.commands.change import change, set_roles
 from tocsin.correlate.commands.declare import declare, test_page
 from tocsin.correlate.commands.find import incident_of, partition_of
+from tocsin.correlate.commands.outside import record_change
 from tocsin.correlate.commands.status import move
 from tocsin.correlate.write import Pen
 from tocsin.domain import events as ev
@@ -84,6 +85,8 @@ def _events(pen: Pen, command: Command) -> Iterator[ev.Event]:
         yield from declare(pen, command, given)
     elif verb == "test_page":
         yield from test_page(pen, command, given)
+    elif verb == "record_change":
+        yield from record_change(pen, command, given)
     elif verb == "release":
         yield from together.release(pen, command.incident, note)
     else:

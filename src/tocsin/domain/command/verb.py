@@ -193,6 +193,19 @@ TABLE: Final[Mapping[str, Verb]] = {
             "playbook": _name("Which one; else the one started last"),
         },
     ),
+    "record_change": Verb(
+        "Something was changed that may break things",
+        {
+            "title": _line("What was changed", required=True),
+            "service": _name("Of what"),
+            "at": Argument(Kind.INSTANT, "When"),
+            "author": _name("Who changed it"),
+            "link": _link("Where to see it"),
+            "description": _line("More of it"),
+            "labels": Argument(Kind.LABELS, "Names with texts"),
+        },
+        internal=True,
+    ),
     "absorb": Verb(
         "Another partition closed an incident as the same as this one",
         {

@@ -7,6 +7,7 @@ Instants that something waits for end in `_due_at`: a deadline is never computed
 
 from typing import Final
 
+from tocsin.domain.events.change import ChangeRecorded
 from tocsin.domain.events.command import CommandApplied, CommandEvent, CommandRejected, CommandUnchanged
 from tocsin.domain.events.delivery import (
     DeliveryAttempted,
@@ -104,6 +105,7 @@ __all__ = [
     "AlertResolved",
     "AlertsLeft",
     "Assigned",
+    "ChangeRecorded",
     "Changed",
     "Claimed",
     "Closed",
@@ -200,6 +202,8 @@ def event_id(event: Event) -> str:
         return event.command_id
     if isinstance(event, EscalationEvent):
         return event.id
+    if isinstance(event, ChangeRecorded):
+        return event.change_id
     if isinstance(event, DeliveryEvent):
         return f"{event.delivery_id}.{event.n}"
     return ""
