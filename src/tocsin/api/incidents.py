@@ -13,6 +13,7 @@ from tocsin.api.severity import labelled, shown_level
 from tocsin.domain import grading
 from tocsin.domain.instant import Instant, as_utc
 from tocsin.domain.lifecycle import Status
+from tocsin.domain.playbook import fitting, minutes_of
 from tocsin.domain.rules import Rules
 from tocsin.domain.severity import Severity
 
@@ -87,6 +88,10 @@ def incident(serving: Served, reference: Reference) -> Response:
             "timeline": queries.timeline(key, limit=TIMELINE_SHOWN).items,
             "deliveries": queries.deliveries(key),
             "escalation": queries.escalation(key),
+            "suggested_playbooks": [
+                {"name": name, "title": one.title, "estimated_duration_minutes": minutes_of(one)}
+                for name, one in fitting(serving.node.rules, found["category"], found["severity"]).items()
+            ],
         }
     )
 

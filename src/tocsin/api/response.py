@@ -23,7 +23,7 @@ from tocsin.api.runbooks import runbook_names
 from tocsin.api.serving import Served, Serving
 from tocsin.domain.command import TABLE
 from tocsin.domain.lifecycle import LEADS_TO, UNFINISHED, Status
-from tocsin.domain.playbook import all_playbooks, described
+from tocsin.domain.playbook import described, fitting
 from tocsin.domain.severity import Severity
 from tocsin.persist.recorded import alert_of, playbook_usage
 from tocsin.settings.problem import suggestion
@@ -49,15 +49,9 @@ def playbooks(serving: Served, category: Text = "", severity: Text = "") -> Resp
     """Those that fit `category` and `severity`, where they are given, with how often they were used; `runbooks`: names
     of documents to read."""
     wanted = next(iter(chosen("severity", [severity], Severity)), "")
-    every = all_playbooks(serving.node.rules)
-    fitting = {
-        name: one
-        for name, one in every.items()
-        if (not category or not one.categories or category in one.categories)
-        and (not wanted or not one.severities or wanted in one.severities)
-    }
     usage = playbook_usage(serving.queries)
-    items = [{**described(name, one), "usage": usage.get(name, {})} for name, one in fitting.items()]
+    found = fitting(serving.node.rules, category, wanted)
+    items = [{**described(name, one), "usage": usage.get(name, {})} for name, one in found.items()]
     return Json({"items": items, "runbooks": runbook_names()})
 
 

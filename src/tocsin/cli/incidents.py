@@ -110,6 +110,9 @@ def show_(client: Client, output: str | None, incident: str) -> None:
     if following := found["escalation"]["next"]:
         level, target, due = (plain(following[name]) for name in ("level", "escalate_to", "due_at"))
         click.echo(f"escalates        to {target} (level {level}) at {due}")
+    if (fitting := found["suggested_playbooks"]) and not found["playbooks"]:
+        named = ", ".join(f"{plain(one['name'])} ({one['estimated_duration_minutes']:g} min)" for one in fitting)
+        click.echo(f"playbooks        {named}")
     _said(found)
     heading("Alerts")
     table([with_instance(alert) for alert in found["alert_list"]["items"]], ALERT_COLUMNS)

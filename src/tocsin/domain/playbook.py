@@ -71,13 +71,18 @@ def all_playbooks(rules: Rules) -> dict[str, Playbook]:
 
 def playbooks_for(header: IncidentHeader, rules: Rules) -> dict[str, Playbook]:
     """The playbooks whose categories and severities fit the incident, by name; those that name both come first."""
-    fitting = {
+    return fitting(rules, header.category, header.severity)
+
+
+def fitting(rules: Rules, category: str = "", severity: str = "") -> dict[str, Playbook]:
+    """The playbooks for incidents of a category and a severity, either of which may be left open."""
+    found = {
         name: playbook
         for name, playbook in all_playbooks(rules).items()
-        if (not playbook.categories or header.category in playbook.categories)
-        and (not playbook.severities or header.severity in playbook.severities)
+        if (not category or not playbook.categories or category in playbook.categories)
+        and (not severity or not playbook.severities or severity in playbook.severities)
     }
-    return {name: fitting[name] for name in sorted(fitting, key=lambda name: (-_exactness(fitting[name]), name))}
+    return {name: found[name] for name in sorted(found, key=lambda name: (-_exactness(found[name]), name))}
 
 
 def _exactness(playbook: Playbook) -> int:

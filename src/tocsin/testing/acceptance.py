@@ -309,6 +309,7 @@ class AcceptanceTester:
         expect(all(entry["actor"] and entry["at"] for entry in entries), "each entry must say who and when")
         self._send("DELETE", path)
         expect(self._get(path)["id"] == made["id"], "the log must keep a voided incident")
+        expect(self._get("/api/incident_response", q=made["number"])["items"] == [], "lists must leave it out")
         return f"{made['number']}: {len(entries)} entries from open to closed"
 
     # ---- how ---------------------------------------------------------------------------------------------------------

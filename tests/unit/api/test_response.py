@@ -153,6 +153,9 @@ async def test_the_playbooks_can_be_asked_by_category_and_severity(rig: Rig) -> 
     parameters = {"category": "database", "severity": "critical"}
     chosen = (await rig.client.get("/api/incident_response/playbooks", params=parameters)).json()["items"]
     assert [one["name"] for one in chosen] == ["database-connection-failure"]
+    incident = await made(rig, category="database", severity="critical")
+    shown = (await rig.client.get(f"/api/incident_response/{incident['id']}")).json()
+    assert [one["name"] for one in shown["suggested_playbooks"]] == ["database-connection-failure"]
 
 
 async def test_runbooks_are_read_by_name(rig: Rig) -> None:
