@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from property.test_desk import VERBS
+from property.test_desk import ARGUMENTS, VERBS
 from tocsin.domain.alert import Episode
 from tocsin.domain.events import Event
 from tocsin.testing.story import Desk, alert
@@ -55,7 +55,7 @@ def tell(desk: Desk, told: list[tuple[str, object]]) -> list[Event]:
     for what, given in told:
         if what == "command":
             verb, number, identifier = given  # type: ignore[misc]
-            arguments = {"note": {"text": "x"}, "assign": {"team": "web"}, "declare": {"title": "down"}}.get(verb, {})
+            arguments = {**ARGUMENTS, "declare": {"title": "down"}}.get(verb, {})
             incident = "" if verb == "declare" else f"INC-2026-11-21-{number:03d}"
             desk.command(verb, incident, id=identifier, **arguments)
         elif what == "until":

@@ -2,9 +2,11 @@
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tocsin.domain.lifecycle import AFTER, LEADS_TO, OPEN, RESOLVED
+from property.test_desk import ARGUMENTS
+from tocsin.domain.command import VERBS
+from tocsin.domain.lifecycle import AFTER, IN, LEADS_TO, OPEN, RESOLVED
 from tocsin.testing.story import Desk, alert
 
 ACKNOWLEDGING = {"acknowledge", "investigate", "mitigate", "resolve", "close"}
@@ -31,6 +33,32 @@ class Life(RuleBasedStateMachine):
             self.answered = verb in ACKNOWLEDGING or (self.answered and verb != "reopen")
         else:
             assert outcome.reason == "illegal_transition"
+
+    @rule(verb=st.sampled_from(sorted(set(IN) & set(ARGUMENTS))))
+    def say(self, verb: str) -> None:
+        """What people say moves nothing, and is taken exactly where the table says so."""
+        outcome = self.desk.command(verb, self.id, **ARGUMENTS[verb])[-1]
+        assert (outcome.reason == "illegal_transition") == (self.status not in IN[verb]), outcome
+        assert outcome.verb == verb
+
+    @precondition(lambda self: hasattr(self, "id"))
+    @rule(gently=st.integers(0, 9))
+    def void(self, gently: int) -> None:
+        """Closed for good. Rarely, or there would be nothing else to see."""
+        if gently:
+            return
+        assert self.desk.command("void", self.id)[-1].TYPE == "command.applied"
+        assert self.desk.command("reopen", self.id)[-1].reason == "voided"
+        assert self.desk.command("void", self.id)[-1].TYPE == "command.unchanged"
+        assert self.desk.replayed() == self.desk.state
+        self.begin()
+
+    @rule(verb=st.sampled_from(sorted(VERBS)), number=st.integers(0, 5))
+    def again(self, verb: str, number: int) -> None:
+        """The same command id is carried out once, whatever it asks for."""
+        first = self.desk.command("note", self.id, id=f"same-{number}", text="once")
+        assert len(first) in (0, 2)
+        assert self.desk.command(verb, self.id, id=f"same-{number}", **ARGUMENTS.get(verb, {})) == []
 
     @rule(minutes=st.integers(1, 500))
     def time_passes(self, minutes: int) -> None:
