@@ -55,6 +55,20 @@ def test_a_page_is_tried(run: Run) -> None:
     assert run("page-me", "anna").exit_code == 3
 
 
+def test_changes_are_reported_and_listed(run: Run) -> None:
+    done = run(
+        "changes", "add", "shop 4.2", "--service", "shop", "--label", "env=prod", "--id", "deploy-17", "--as", "Ana"
+    )
+    assert done.stdout.startswith("applied\tchg_")
+    assert run("changes", "list", "--service", "shop").stdout.splitlines()[1].split("\t")[1:4] == [
+        "shop",
+        "shop 4.2",
+        "Ana",
+    ]
+    wrong = run("changes", "add", "x", "--label", "env")
+    assert (wrong.exit_code, "'env' is not NAME=TEXT" in wrong.stderr) == (2, True)
+
+
 def test_severities_are_called_as_the_scheme_does(run: Run) -> None:
     listed = run("severity", "list").stdout
     assert "P1\tcritical\t15m\t" in listed
