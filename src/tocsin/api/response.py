@@ -21,6 +21,7 @@ from tocsin.api.incidents import Reference, Text
 from tocsin.api.readable import escalation_rules
 from tocsin.api.runbooks import runbook_names
 from tocsin.api.serving import Served, Serving
+from tocsin.api.severity import labelled
 from tocsin.domain.command import TABLE
 from tocsin.domain.lifecycle import LEADS_TO, UNFINISHED, Status
 from tocsin.domain.playbook import described, fitting
@@ -77,7 +78,7 @@ async def create_from_alert(request: Request, serving: Served, wait: Wait = WAIT
     (answer,) = await sent(serving, orjson.dumps(alert), wait)
     if error := answer["error"]:
         raise Failure(400, error["error"], error["message"])
-    incident = serving.queries.incident(answer["incident"]) if answer["incident"] else None
+    incident = _shown(serving, answer["incident"])
     status = 202 if incident is None else 201 if answer["action"] == CREATE else 200
     return Json({**(incident or {}), **_told(answer)}, status)
 
@@ -91,7 +92,7 @@ async def update(request: Request, serving: Served, reference: Reference, wait: 
     steps = _steps(given)
     if not steps:
         raise Failure(422, "invalid", "nothing to change; give fields such as severity, assignee or status")
-    if serving.queries.incident(reference) is None:
+    if _shown(serving, reference) is None:
         raise not_found("incident", reference)
     outcomes: list[dict[str, Any]] = []
     for number, (verb, arguments) in enumerate(steps):
@@ -110,7 +111,7 @@ async def update(request: Request, serving: Served, reference: Reference, wait: 
         refuse(outcome, problems=[*done, f"{verb}: {outcome['message']}"])
         outcomes.append(outcome)
     pending = any(one["outcome"] == PENDING for one in outcomes)
-    return Json({**(serving.queries.incident(reference) or {}), "outcomes": outcomes}, 202 if pending else 200)
+    return Json({**(_shown(serving, reference) or {}), "outcomes": outcomes}, 202 if pending else 200)
 
 
 @router.delete("/api/incident_response/{reference}", summary="Void an incident: it was none; the log keeps it")
@@ -123,7 +124,7 @@ async def delete(
 ) -> Response:
     outcome = await give(serving, request, "void", reference, reason=reason, wait=wait)
     refuse(outcome)
-    found = serving.queries.incident(reference) or {"id": outcome["incident"]}
+    found = _shown(serving, reference) or {"id": outcome["incident"]}
     return Json({**found, "outcomes": [outcome]}, 202 if outcome["outcome"] == PENDING else 200)
 
 
@@ -138,7 +139,7 @@ async def escalate(request: Request, serving: Served, wait: Wait = WAIT_SECONDS)
     arguments = {renamed.get(name, name): value for name, value in given.items() if name not in OF_COMMAND}
     outcome = await _given(serving, request, "escalate", given, arguments, wait, incident=named[0])
     refuse(outcome)
-    found = serving.queries.incident(named[0])
+    found = _shown(serving, named[0])
     if found is None:
         return Json(outcome, 202)
     status = 202 if outcome["outcome"] == PENDING else 200
@@ -149,7 +150,7 @@ async def _from_known(serving: Serving, request: Request, given: dict[str, Any],
     known = alert_of(serving.queries, str(given["alert_id"])[:128])
     if known is None:
         raise not_found("alert", str(given["alert_id"]))
-    incident = serving.queries.incident(known["incident_id"])
+    incident = _shown(serving, known["incident_id"])
     if incident is not None and incident["status"] in UNFINISHED:
         told = {"action": UPDATE, "reason": "alert_has_incident", "existing_alert_id": known["alert_id"]}
         return Json({**incident, **told, "correlation_id": known["correlation_id"], "outcomes": []})
@@ -192,10 +193,16 @@ async def _created(
     serving: Serving, outcome: dict[str, Any], reason: str, correlation_id: str, existing: str | None = None
 ) -> Response:
     refuse(outcome)
-    found = serving.queries.incident(outcome["incident"]) if outcome["incident"] else None
+    found = _shown(serving, outcome["incident"])
     told = {"action": CREATE, "reason": reason, "existing_alert_id": existing, "correlation_id": correlation_id}
     body = {**(found or {}), **told, "command_id": outcome["command_id"], "outcomes": [outcome]}
     return Json(body, 202 if found is None else 201)
+
+
+def _shown(serving: Serving, reference: str | None) -> dict[str, Any] | None:
+    """The incident as lists show it; None when there is none (yet)."""
+    found = serving.queries.incident(reference) if reference else None
+    return None if found is None else labelled(found, serving.node.rules)
 
 
 def _told(answer: dict[str, Any]) -> dict[str, Any]:
