@@ -12,7 +12,7 @@ from tocsin.domain.matchers import TEXT_MAX, MatcherError, read_matchers, writte
 from tocsin.domain.rules import LabelMatch
 from tocsin.domain.soundness import MATCHERS_MAX
 from tocsin.domain.suppression import Alert, covered
-from tocsin.persist.firing import Firing, firing_alerts
+from tocsin.persist.firing import FIRING_MAX, Firing, firing_alerts
 
 SHOWN_MAX: Final = 1000
 """Alerts that are listed; all are counted."""
@@ -54,7 +54,7 @@ class PreviewRequest(BaseModel):
 @router.post("/api/v1/silences/preview", summary="What a silence would cover now")
 def preview(serving: Served, wanted: PreviewRequest) -> Response:
     """The firing alerts that match, and their incidents: `quiet` says whether nobody would be called for it. Nothing
-    is changed."""
+    is changed. Not `complete`: more alerts fire than are looked at, and older ones may speak against `quiet`."""
     matchers = wanted.read()
     by_alert: dict[str, Firing] = {one.member.alert_id: one for one in firing_alerts(serving.queries)}
     found = covered(
@@ -79,6 +79,7 @@ def preview(serving: Served, wanted: PreviewRequest) -> Response:
             "matchers": written(matchers),
             "alerts": [_shown(by_alert[one.alert_id]) for one in found.alerts[:SHOWN_MAX]],
             "alerts_total": len(found.alerts),
+            "complete": len(by_alert) < FIRING_MAX,
             "incidents": incidents,
         }
     )

@@ -122,7 +122,7 @@ def rules_after(rules: Rules, key: str, document: Any) -> Rules:
     if wrong:
         raise Unsound("invalid", *(f"{key}: {one}" for one in wrong))
     # Without a directory every target is the catch-all team.
-    named = bool(after.users or after.teams)
+    named = any((rules.users, rules.teams, after.users, after.teams))
     if lost := sorted(set(dangling(after, targets=named)) - set(dangling(rules, targets=named))):
         raise Unsound("dangling", *(_missing(one, after, key) for one in lost))
     return after

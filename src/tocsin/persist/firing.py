@@ -12,9 +12,9 @@ from tocsin.domain.alert import AlertFacts
 from tocsin.domain.incident import Incident, Member
 from tocsin.persist.queries import Queries
 
-FIRING_MAX: Final = 20_000
-"""Alerts that one answer looks at, the newest; with their incidents some 60 MB and a second of work. Who has more asks
-by incident."""
+FIRING_MAX: Final = 10_000
+"""Alerts that one answer looks at, the newest: some 30 MB and a second of work. An answer says when there are more; who
+has so many asks by incident (`/api/alerting`)."""
 
 _READ: Final = (
     "SELECT a.doc, a.facts, a.incident_id, i.doc FROM alerts a JOIN incidents i ON i.id = a.incident_id"

@@ -12,6 +12,7 @@ import msgspec
 
 from tocsin.domain.instant import Instant, as_utc
 from tocsin.domain.rules import LabelMatch, Silence
+from tocsin.domain.suppression import matches_all
 from tocsin.persist.firing import Firing
 from tocsin.wire.events import rfc3339
 
@@ -131,10 +132,23 @@ class Quiet(msgspec.Struct, frozen=True):
         return bool(self.silenced_by or self.inhibited_by or self.muted_by)
 
 
-def quiet_of(firing: Firing, active: Iterable[tuple[str, Silence]]) -> Quiet:
+Active = Sequence[tuple[str, tuple[LabelMatch, ...]]]
+"""Names and matchers of the silences that hold."""
+
+
+def active_of(silences: Mapping[str, Silence], now: Instant) -> Active:
+    """Those that hold at `now`, the matchers that cost least first."""
+    return [
+        (name, tuple(sorted(one.matchers, key=lambda match: match.is_regex)))
+        for name, one in silences.items()
+        if state_of(one, now) is SilenceState.ACTIVE
+    ]
+
+
+def quiet_of(firing: Firing, active: Active) -> Quiet:
     """Silences are matched against the labels of the alert; every other cause is that of its incident."""
     labels = firing.facts.labels
-    silenced = tuple(name for name, silence in active if all(one.matches(labels) for one in silence.matchers))
+    silenced = tuple(name for name, matchers in active if matches_all(matchers, labels))
     kind, _, name = firing.incident.header.suppressed_by.partition(":")
     if kind == "inhibition":
         return Quiet(silenced, (name,))

@@ -1,0 +1,100 @@
+"""Which settings documents may be written."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tocsin.domain import expiry
+from tocsin.domain.rules import DOCUMENTS, KINDS, Maintenance, Rules, Team, User, documents_of
+from tocsin.domain.soundness import COUNT_MAX, NAME_MAX, Reference, Unsound, channels_in, dangling, rules_after
+
+PAGE = Path(__file__).parents[3] / "src/tocsin/docs/settings.md"
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def refused(rules: Rules, key: str, document: Any) -> Unsound:
+    with pytest.raises(Unsound) as found:
+        rules_after(rules, key, document)
+    return found.value
+
+
+def test_the_documents_of_the_handbook_can_be_written_in_their_order() -> None:
+    samples = re.findall(r"^```yaml\n# (\S+/\S+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(samples) >= 5
+    rules = Rules()
+    for key, text in samples:
+        rules = rules_after(rules, key, yaml.safe_load(text))
+    assert not list(dangling(rules, targets=False))
+
+
+def test_every_kind_has_a_most_and_every_document_that_is_there_passes() -> None:
+    assert COUNT_MAX.keys() == KINDS.keys()
+    documents = documents_of(Rules())
+    assert documents.keys() == DOCUMENTS.keys()
+    for key, document in documents.items():
+        assert rules_after(Rules(), key, document) == Rules()
+
+
+def test_what_was_missing_before_blocks_nobody() -> None:
+    rules = Rules(teams={"dba": Team(members=("nobody",))})
+    after = rules_after(rules, "user/ana", {"name": "Ana"})
+    assert list(dangling(after, targets=False)) == [Reference("team/dba", ("user",), "nobody")]
+    more = rules_after(after, "team/dba", {"members": ["nobody", "ana"]})
+    assert refused(more, "team/dba", {"members": ["somebody"]}).word == "dangling"
+
+
+def test_the_first_user_is_not_blamed_for_the_targets_of_the_defaults() -> None:
+    rules = rules_after(Rules(), "escalate/rules", [{"escalate_to": "night_shift"}])
+    rules = rules_after(rules, "user/ana", {})
+    assert refused(rules, "escalate/rules", [{"escalate_to": "day_shift"}]).word == "dangling"
+    rules = rules_after(rules, "escalate/rules", [{"escalate_to": "ana"}])
+    assert "escalate/rules refers to" in str(refused(rules, "user/ana", None))
+
+
+@pytest.mark.parametrize("name", ["ana", "a.b-c_d@e+f", "5f0c7b1e-0d3a-4a55-9c62-9a1f3c1f4a10", "x" * NAME_MAX])
+def test_names_that_can_be_written(name: str) -> None:
+    assert name in rules_after(Rules(), f"user/{name}", {}).users
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "a:b", "-a", "ä", "a\n", "../x", "x" * (NAME_MAX + 1)])
+def test_names_that_cannot(name: str) -> None:
+    assert refused(Rules(), f"user/{name}", {}).word == "bad_name"
+
+
+def test_more_than_the_most_is_refused_unless_there_are_more_already() -> None:
+    users = {f"u{number}": User() for number in range(COUNT_MAX["user"])}
+    assert refused(Rules(users=users), "user/more", {}).word == "too_many"
+    file = Rules(users={**users, "more": User()})
+    assert rules_after(file, "user/u1", {"name": "x"}).users["u1"].name == "x"
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    silence = {"matchers": [], "starts_at": "2026-11-21T12:00:00Z", "ends_at": "2026-11-21T11:00:00Z"}
+    assert len(refused(Rules(), "silence/x", silence).problems) == 2
+
+
+def test_channels_are_found_wherever_they_stand() -> None:
+    document = {
+        "channels": ["a"],
+        "levels": [{"notification_channels": ["b"], "targets": [{"kind": "channel", "name": "c"}]}],
+        "catch_all": ["d"],
+        "name": "not one",
+    }
+    assert sorted(channels_in(document)) == ["a", "b", "c", "d"]
+    assert list(channels_in({"catch_all": "everyone"})) == []
+
+
+def test_what_is_long_over_expires() -> None:
+    long_ago, yesterday = NOW - timedelta(days=31), NOW - timedelta(days=1)
+    rules = Rules(
+        maintenance={
+            "old": Maintenance(ends_at=long_ago),
+            "new": Maintenance(ends_at=yesterday),
+            "weekly": Maintenance(),
+        }
+    )
+    assert list(expiry.expired(rules, NOW)) == ["maintenance/old"]
