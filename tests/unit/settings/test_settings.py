@@ -147,6 +147,10 @@ def test_every_rule_arrives(tmp_path: Path) -> None:
         attempts_max=3,
     )
     assert rules.people == domain.People(catch_all="dba")
+
+
+def test_people_services_and_severities_arrive(tmp_path: Path) -> None:
+    rules = settings_of(tmp_path, EVERY_RULE).rules()
     assert rules.severity == domain.SeverityRules(
         scheme="mine",
         schemes={
@@ -185,6 +189,10 @@ def test_every_rule_arrives(tmp_path: Path) -> None:
         ),
         "bank": domain.Service(),
     }
+
+
+def test_every_rule_is_a_document_and_comes_back_from_it(tmp_path: Path) -> None:
+    rules = settings_of(tmp_path, EVERY_RULE).rules()
     documents = domain.documents_of(rules)
     assert documents.keys() == {*domain.DOCUMENTS, "user/ana", "team/dba", "team/ops", "service/shop", "service/bank"}
     again = domain.Rules()
