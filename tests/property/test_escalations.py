@@ -68,7 +68,7 @@ def rules(chance: random.Random) -> Rules:
                 repeat_times=times,
             )
         )
-    policies = {"main": Policy(levels=tuple(levels), loops=chance.choice([0, 0, 2]), condition=some())}
+    policies = {"default": Policy(levels=tuple(levels), loops=chance.choice([0, 0, 2]), condition=some())}
     targets = {
         one: SlaTarget(
             acknowledge=timedelta(minutes=10),

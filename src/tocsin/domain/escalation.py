@@ -19,12 +19,15 @@ from tocsin.domain.events import EscalationStep, StepTerms
 from tocsin.domain.header import IncidentHeader, cut_text
 from tocsin.domain.hours import opening
 from tocsin.domain.instant import Instant
+from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import EscalationRule, Matcher, Policy, Rules, Target
 
 PLAN_MAX: Final = 200
 """Calls that `plan` foresees: whoever reads more of them has stopped reading."""
 ROUND_MIN: Final = timedelta(minutes=1)
 """The shortest round of a policy that loops: one whose levels all come at once would call without a pause."""
+DEFAULT_POLICY: Final = "default"
+"""The policy of what no service and no condition gives another one."""
 WORDS_MAX: Final = 300
 """Characters of the targets of a level as one text."""
 MANAGEMENT: Final = "management"
@@ -37,24 +40,19 @@ MANAGEMENT: Final = "management"
 def policy_for(header: IncidentHeader, rules: Rules, at: Instant) -> str:
     """The named policy that an incident takes; empty = the rows of the rules.
 
-    That of its service, else the first by name whose condition holds. A policy without a condition that a service
-    names is for those services alone.
+    That of its service, else the first by name whose condition holds, else the one called `default`. Any other policy
+    without a condition is for services that name it.
     """
     if not rules.policies:
         return ""
     service = rules.services.get(header.service)
     if service is not None and service.policy in rules.policies:
         return service.policy
-    named: set[str] | None = None
     for name in sorted(rules.policies):
         condition = rules.policies[name].condition
-        if condition == _ALWAYS:
-            named = {one.policy for one in rules.services.values()} if named is None else named
-            if name not in named:
-                return name
-        elif holds(condition, header, at):
+        if condition != _ALWAYS and holds(condition, header, at):
             return name
-    return ""
+    return DEFAULT_POLICY if DEFAULT_POLICY in rules.policies else ""
 
 
 def steps_for(header: IncidentHeader, rules: Rules, since: Instant) -> tuple[EscalationStep, ...]:
@@ -232,7 +230,8 @@ def asked_for(
         wanted = level or min((step.level for step in pending if step.level > called), default=0)
         found = tuple(step for step in pending if step.level == wanted)
         if not found:
-            policy = steps_for(header, rules, at)
+            # The rows are for open incidents: it is asked as if this one were.
+            policy = steps_for(replace(header, status=Status.OPEN, acknowledged_at=None), rules, at)
             wanted = level or min((step.level for step in policy if step.level > called), default=0)
             found = tuple(
                 replace(step, due_at=at, repeat_seconds=0, repeats_left=0, terms=_once(step.terms))

@@ -127,8 +127,8 @@ class PolicyPart(Part):
     loops: int = Field(default=0, ge=0, le=100, description="How often it starts again from the first level.")
     condition: Condition = Field(
         default=ConditionPart(),
-        description="Incidents that take it when their service names none. Without one it takes all others, "
-        "unless a service names it.",
+        description="Incidents that take it when their service names none. Without a condition it is for services "
+        "that name it; but the policy called default takes what is left.",
     )
     fallback: str = Field(default="", description="Team that is called when a level reaches nobody.")
     description: str = Field(default="", max_length=1000, description="For people.")

@@ -129,6 +129,17 @@ class Play:
         self._driver = self._process()
         await self._alive(self._driver.start)
 
+    async def down(self, until: str) -> None:
+        """The process ends now; another one opens the log at `until`."""
+        await self._settled()
+        await self._driver.crash()
+        await self._log.log.close()
+        self.clock.advance(instant(until) - self.clock.now())
+        self._log = Mortal(await self.transport.opened(self.directory, self.clock), self.crash, self._log.calls)
+        self._driver = self._process()
+        await self._alive(self._driver.start)
+        await self._settled()
+
     async def at(self, time: str) -> None:
         """Let time pass until `time`; deadlines fire at their instants."""
         until = instant(time)

@@ -49,7 +49,7 @@ def rules(*levels: Level, loops: int = 0, fallback: str = "", **more: Any) -> Ru
         **{
             "version": 3,
             "sla": {},
-            "policies": {"main": Policy(levels=levels, loops=loops, fallback=fallback)},
+            "policies": {"default": Policy(levels=levels, loops=loops, fallback=fallback)},
             "users": people,
             "teams": {
                 "dba": Team(members=("ana", "bob"), manager="carl"),
@@ -85,7 +85,7 @@ def opened(given: Rules, severity: Severity = CRITICAL, **header: Any) -> tuple[
 
 @pytest.mark.parametrize(
     ("service", "severity", "expected"),
-    [("shop", LOW, "of-shop"), ("mail", CRITICAL, "b-critical"), ("mail", LOW, "rest"), ("mail", HIGH, "a-high")],
+    [("shop", LOW, "of-shop"), ("mail", CRITICAL, "b-critical"), ("mail", LOW, "default"), ("mail", HIGH, "a-high")],
 )
 def test_the_policy_is_that_of_the_service_else_the_first_by_name_that_matches(
     service: str, severity: Severity, expected: str
@@ -93,7 +93,8 @@ def test_the_policy_is_that_of_the_service_else_the_first_by_name_that_matches(
     one = (level("ana"),)
     given = rules(
         policies={
-            "rest": Policy(levels=one),
+            "default": Policy(levels=one),
+            "aa-of-nobody": Policy(levels=one),
             "b-critical": Policy(levels=one, condition=Matcher(severity=(CRITICAL, HIGH))),
             "a-high": Policy(levels=one, condition=Matcher(severity=(HIGH,))),
             "of-shop": Policy(levels=one),

@@ -74,7 +74,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     levels: tuple[Level, ...]
     loops: int = 0
     condition: Matcher = Matcher()
-    """Which incidents take this policy when their service names none; the first by name counts."""
+    """Which incidents take this policy when their service names none; the first by name counts. Without one it is for
+    services that name it; but the policy `default` takes what is left."""
     fallback: str = ""
     """Team that is called when a level reaches nobody; empty = the catch-all team."""
     description: str = ""
