@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
+from tocsin.api.ics_repeat import occurrences
 from tocsin.domain.instant import Instant, as_utc
 from tocsin.domain.rules.directory import User
 from tocsin.domain.schedule import Shift
@@ -104,33 +105,65 @@ def read(content: bytes, place: tzinfo, users: Mapping[str, User]) -> tuple[list
         raise Unreadable(f"no iCalendar: {str(error)[:200]}") from error
     if not calendars:
         raise Unreadable("no iCalendar: there is no VCALENDAR in it")
-    if len(events) > EVENTS_MAX:
-        raise Unreadable(f"{len(events)} events are more than {EVENTS_MAX}")
+    _few_enough(len(events))
     names = _names(users)
     found: list[Taken] = []
     problems: list[str] = []
     for number, event in enumerate(events, 1):
         try:
-            found.append(_taken(event, place, users, names))
+            found += _taken(event, place, users, names)
         except ValueError as error:
-            problems.append(f"event {number} ({_text(event, 'SUMMARY')[:80] or 'no summary'}): {error}")
+            problems.append(f"{_called(event, number)}: {error}")
+        except (ArithmeticError, AttributeError, LookupError, TypeError):  # what the library made of a broken line
+            problems.append(f"{_called(event, number)}: it cannot be read")
+        _few_enough(len(found))
     return found, problems
 
 
-def _taken(event: Any, place: tzinfo, users: Mapping[str, User], names: Mapping[str, str]) -> Taken:
-    for word in ("RRULE", "RDATE", "RECURRENCE-ID"):
-        if word in event:
-            raise ValueError(f"it repeats ({word}); write it as a layer of the schedule")
+def _called(event: Any, number: int) -> str:
+    return f"event {number} ({_text(event, 'SUMMARY')[:80] or 'no summary'})"
+
+
+def _few_enough(count: int) -> None:
+    if count > EVENTS_MAX:
+        raise Unreadable(f"{count} events are more than {EVENTS_MAX}")
+
+
+def _taken(event: Any, place: tzinfo, users: Mapping[str, User], names: Mapping[str, str]) -> list[Taken]:
+    if word := next((word for word in ("RDATE", "RECURRENCE-ID", "EXRULE") if word in event), ""):
+        raise ValueError(f"it repeats by {word}, which cannot be taken exactly")
     if _text(event, "STATUS").upper() == "CANCELLED":
         raise ValueError("it is cancelled")
-    start, end = _span(event, place)
-    uid = _text(event, "UID") or f"{start.isoformat()}/{end.isoformat()}"
-    return Taken(uid, _user(event, users, names), start, end)
+    begin, end = _written(event)
+    spans: Iterable[tuple[date, date]] = [(begin, end)]
+    rule = event.get("RRULE")
+    if isinstance(rule, list):
+        raise ValueError("it has RRULE more than once")
+    if rule is not None:
+        spans = occurrences(rule, begin, end, EVENTS_MAX)
+    left_out = {_instant(one, place) for one in _left_out(event)}
+    user = _user(event, users, names)
+    instants = [(_instant(one, place), _instant(other, place)) for one, other in spans]
+    if any(last <= first for first, last in instants):
+        raise ValueError("it does not end after it starts")
+    uid = _text(event, "UID") or f"{instants[0][0].isoformat()}/{instants[0][1].isoformat()}" if instants else ""
+    return [
+        Taken(uid if rule is None else f"{uid}/{first.isoformat()}", user, first, last)
+        for first, last in instants
+        if first not in left_out
+    ]
 
 
-def _span(event: Any, place: tzinfo) -> tuple[Instant, Instant]:
+def _left_out(event: Any) -> list[date]:
+    """The begins that EXDATE takes away."""
+    found = event.get("EXDATE") or []
+    return [one.dt for part in (found if isinstance(found, list) else [found]) for one in part.dts]
+
+
+def _written(event: Any) -> tuple[date, date]:
+    """Begin and end as they stand there: days, or times with or without a zone."""
     begin = _value(event, "DTSTART")
-    if begin is None:
+    if not isinstance(begin, date):
         raise ValueError("it has no DTSTART")
     end = _value(event, "DTEND")
     duration = _value(event, "DURATION")
@@ -138,15 +171,9 @@ def _span(event: Any, place: tzinfo) -> tuple[Instant, Instant]:
         end = begin + duration
     if end is None and not isinstance(begin, datetime):
         end = begin + timedelta(days=1)
-    if end is None:
+    if not isinstance(end, date):
         raise ValueError("it has neither DTEND nor DURATION")
-    try:
-        span = _instant(begin, place), _instant(end, place)
-    except (OverflowError, AttributeError, TypeError):
-        raise ValueError("its times make no sense") from None
-    if span[1] <= span[0]:
-        raise ValueError("it does not end after it starts")
-    return span
+    return begin, end
 
 
 def _instant(value: date, place: tzinfo) -> Instant:

@@ -291,7 +291,7 @@ def export_ics(client: Client, schedule: str, user: str, into: IO[bytes]) -> Non
 def import_ics(client: Client, output: str | None, schedule: str, file: IO[bytes], dry_run: bool, reason: str) -> None:
     """Take the events of an iCalendar FILE as overrides of a SCHEDULE.
 
-    Events that say what holds anyway are left out, and events that repeat are refused: write them as a layer.
+    Events that say what holds anyway are left out. What cannot be taken exactly is said, and taken by nobody.
 
     \b
     tocsin oncall import-ics ops holidays.ics --dry-run

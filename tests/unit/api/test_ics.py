@@ -101,6 +101,35 @@ def test_times(lines: tuple[str, ...], start: str, end: str) -> None:
     assert (found.start, found.end) == (datetime.fromisoformat(start), datetime.fromisoformat(end))
 
 
+def begins(*lines: str) -> list[str]:
+    found, problems = ics.read(calendar(*lines, "SUMMARY:bo"), LONDON, USERS)
+    assert problems == []
+    assert len({one.uid for one in found}) == len(found)
+    return [f"{one.start:%m-%dT%H:%M}+{(one.end - one.start) / timedelta(hours=1):g}" for one in found]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("RRULE:FREQ=DAILY;COUNT=3",), ["03-28T09:00+8", "03-29T08:00+8", "03-30T08:00+8"]),
+        (("RRULE:FREQ=DAILY;INTERVAL=2;UNTIL=20260401T080000Z",), ["03-28T09:00+8", "03-30T08:00+8", "04-01T08:00+8"]),
+        (("RRULE:FREQ=WEEKLY;BYDAY=SA;COUNT=2",), ["03-28T09:00+8", "04-04T08:00+8"]),
+        (("RRULE:FREQ=DAILY;COUNT=3", "EXDATE;TZID=Europe/London:20260329T090000"), ["03-28T09:00+8", "03-30T08:00+8"]),
+    ],
+)
+def test_a_rule_with_an_end_is_taken_by_its_wall_clock(lines: tuple[str, ...], expected: list[str]) -> None:
+    times = ("DTSTART;TZID=Europe/London:20260328T090000", "DTEND;TZID=Europe/London:20260328T170000")
+    assert begins(*times, *lines) == expected
+
+
+def test_whole_days_repeat_as_days_of_the_schedule() -> None:
+    assert begins("DTSTART;VALUE=DATE:20260328", "RRULE:FREQ=DAILY;UNTIL=20260330") == [
+        "03-28T00:00+24",
+        "03-29T00:00+23",
+        "03-29T23:00+24",
+    ]
+
+
 TIMES = ("DTSTART:20260401T090000Z", "DTEND:20260401T170000Z")
 
 
@@ -124,7 +153,16 @@ def test_who_is_meant(lines: tuple[str, ...], user: str) -> None:
     [
         ((*TIMES, "SUMMARY:ann"), "event 1 (ann): it names no user: 'ann', did you mean 'ana'?"),
         ((*TIMES, "SUMMARY:anabel"), "it names no user"),
-        ((*TIMES, "SUMMARY:bo", "RRULE:FREQ=WEEKLY;INTERVAL=2"), "it repeats (RRULE); write it as a layer"),
+        (
+            (*TIMES, "SUMMARY:bo", "RRULE:FREQ=WEEKLY;INTERVAL=2"),
+            "without end; write it as a layer of the schedule: "
+            "{users: […], starts_at: 2026-04-01T09:00, length: 2, unit: week}",
+        ),
+        ((*TIMES, "SUMMARY:bo", "RRULE:FREQ=MONTHLY;COUNT=2"), "only daily and weekly ones"),
+        ((*TIMES, "SUMMARY:bo", "RRULE:FREQ=WEEKLY;COUNT=2;BYDAY=MO"), "only daily and weekly ones"),
+        ((*TIMES, "SUMMARY:bo", "RRULE:FREQ=DAILY;COUNT=2;BYHOUR=9,10"), "only daily and weekly ones"),
+        ((*TIMES, "SUMMARY:bo", "RRULE:FREQ=DAILY;COUNT=100000"), "more than 2000 times"),
+        ((*TIMES, "SUMMARY:bo", "RDATE:20260402T090000Z"), "by RDATE"),
         ((*TIMES, "SUMMARY:bo", "STATUS:CANCELLED"), "it is cancelled"),
         (("SUMMARY:bo",), "no DTSTART"),
         (("SUMMARY:bo", "DTSTART:20260401T090000Z"), "neither DTEND nor DURATION"),

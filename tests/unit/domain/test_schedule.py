@@ -243,3 +243,5 @@ def test_whole_shifts_are_not_cut() -> None:
     given = rules(msgspec.structs.replace(WEEKLY, length=10))
     [found] = whole_shifts("ops", given, at("2026-02-01T00:00"), at("2026-02-02T00:00"))
     assert (found.start, found.end) == (at("2026-01-05T09:00"), at("2026-03-16T09:00"))
+    assert whole_shifts("ops", given, at("2026-01-05T09:00"), at("2026-01-06T00:00")) == [found]
+    assert whole_shifts("ops", given, at("2026-03-16T08:00"), at("2026-03-16T09:00")) == [found]

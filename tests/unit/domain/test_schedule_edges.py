@@ -148,6 +148,14 @@ def test_a_day_that_a_zone_skips_is_nobodys() -> None:
     assert wall.instant_of(datetime(2011, 12, 30, 12), wall.zone("Pacific/Apia")) == APIA_SKIPS_A_DAY
 
 
+def test_a_day_that_clocks_go_back_over_has_begun_once() -> None:
+    sunday = Layer(users=("s",), starts_at="2010-01-01", restrictions=(Restriction(days=(6,)),))
+    others = Layer(users=("o",), starts_at="2010-01-01", restrictions=(Restriction(days=(0, 1, 2, 3, 4, 5)),))
+    first = datetime(2010, 11, 7, 2, 30, tzinfo=UTC)  # midnight in St John's; a minute later it is 23:01 again
+    found = check_tiling(rules_of("America/St_Johns", sunday, others), first - HOUR, first + 4 * HOUR)
+    assert found == [(first - HOUR, first, "o"), (first, first + 4 * HOUR, "s")]
+
+
 def test_hours_are_real_hours() -> None:
     shifted = Layer(users=("a", "b"), starts_at="2026-03-28T12:00", length=6, unit="hour")
     start = datetime(2026, 3, 28, 12, tzinfo=UTC)

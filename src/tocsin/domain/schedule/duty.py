@@ -117,8 +117,7 @@ class Duty:
             if self._is_away(override.user, at, soonest):
                 found = found._replace(skipped=(*found.skipped, Skipped(override.user, "away", "override", key)))
                 continue
-            before = planned or found.user
-            instead_of = before if before != override.user else ""
+            instead_of = planned if planned != override.user else ""
             found = Found(override.user, "override", key, instead_of, override.start, ())
             planned = override.user
         if not found.user and self.backup is not None:

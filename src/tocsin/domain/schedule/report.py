@@ -102,8 +102,9 @@ def next_shifts(user: str, rules: "Rules", at: Instant, count: int) -> list[tupl
         mine = 0
         for shift in shifts(name, rules, at, at + AHEAD):
             if shift.user == user and shift.by != "backup":
-                whole = whole_shifts(name, rules, at, shift.end) if shift.start == at else []
-                found.append((name, next((one for one in whole if one.user == user and one.end > at), shift)))
+                # The one that runs now was cut at `at`.
+                whole = whole_shifts(name, rules, at, shift.end)[:1] if shift.start == at else [shift]
+                found.append((name, whole[0]))
                 mine += 1
                 if mine == count:
                     break
