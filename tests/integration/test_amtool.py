@@ -9,7 +9,7 @@ import pytest
 
 from integration.monitors import needs
 from integration.running import Tocsin, running
-from integration.waiting import shown, until
+from integration.waiting import incidents, shown, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 
@@ -110,3 +110,31 @@ async def test_status_and_configuration_can_be_read(tmp_path: Path) -> None:
         routes = await amtool("config", "routes", "show")
         assert "console" in routes
         assert "disabled" in await amtool("cluster", "show")
+
+
+async def test_what_amtool_silences_pages_nobody_until_it_expires(tmp_path: Path) -> None:
+    async with running(tmp_path) as (tocsin, sink):
+        amtool = Amtool(tocsin)
+        identifier = await amtool("silence", "add", "--author=a", "--comment=c", "--duration=1h", "node=~db.*")
+        await amtool("alert", "add", "DiskFull", "node=db1", "severity=critical", "service=db")
+        await amtool("alert", "add", "Slow", "node=web1", "severity=critical", "service=shop")
+
+        def told() -> list[str]:
+            return sorted(one["body"]["incident"]["labels"]["alertname"] for one in sink.journal)
+
+        async def loud() -> bool:
+            return told() == ["Slow"]
+
+        await until(loud, "the page of the one that is not silenced")
+        await tocsin.quiet()
+        assert told() == ["Slow"]
+        quiet = {one["labels"]["alertname"]: one["suppressed_by"] for one in await incidents(tocsin)}
+        assert quiet == {"DiskFull": f"silence:{identifier}", "Slow": ""}
+        [covered] = await amtool.json("alert", "query", "--silenced")
+        assert covered["status"]["silencedBy"] == [identifier]
+        await amtool("silence", "expire", identifier)
+
+        async def announced() -> bool:
+            return told() == ["DiskFull", "Slow"]
+
+        await until(announced, "the page that was held back")

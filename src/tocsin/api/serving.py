@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from tocsin.api.answer import Failure
+from tocsin.api.rate import Rates
 from tocsin.persist.queries import Queries
 from tocsin.runtime.broker import BATCH_BYTES_MAX, Broken, Doubt, Unavailable
 from tocsin.runtime.clock import Clock
@@ -18,6 +19,10 @@ BODIES_BYTES_MAX: Final = 128 * 1024 * 1024
 """Bodies in memory at once: four of the largest, or thousands of usual ones."""
 BODY_SECONDS_MAX: Final = 30.0
 """For a whole body: 32 MB at 10 Mbit/s; a client that drips bytes holds no place for longer."""
+CHANGES_PER_SECOND: Final = 1.0
+CHANGES_BURST: Final = 2000.0
+"""Changes of the settings over HTTP, by everybody together: their journal is kept for ever and read whole at each
+start. People never come near, a program in a loop does; an import of everything there is goes through at once."""
 RECORD_OVERHEAD: Final = 100
 """Bytes that a record takes in a batch besides its own."""
 
@@ -31,6 +36,7 @@ class Serving:
         self.started_at = clock.now()
         self.settings = settings
         self._incarnations: dict[str, str] = {}
+        self.changes = Rates(CHANGES_PER_SECOND, CHANGES_BURST)
         self.body_seconds = BODY_SECONDS_MAX
         self.bodies_bytes = 0
         """Bytes of bodies that are being read or worked on."""

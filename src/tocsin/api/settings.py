@@ -17,7 +17,7 @@ from tocsin.api.answer import Failure, Json, not_found
 from tocsin.api.body import body_of
 from tocsin.api.choice import chosen
 from tocsin.api.incidents import Text
-from tocsin.api.serving import Served, Serving
+from tocsin.api.serving import CHANGES_PER_SECOND, Served, Serving
 from tocsin.domain.rules import DOCUMENTS, KINDS, Rules
 from tocsin.domain.soundness import DOCUMENT_BYTES_MAX, NAME_MAX, Unsound, channels_in, check_key
 from tocsin.persist.settings_history import LIMIT_MAX, settings_history
@@ -126,6 +126,9 @@ async def change(
     Raises:
         Failure: refused, with the reason; or the log cannot take it.
     """
+    if not serving.changes.take("", serving.clock.monotonic()):
+        what = f"more than {CHANGES_PER_SECOND:g} changes of the settings a second, for long"
+        raise Failure(503, "busy", what, retry_after=1)
     for key, document in changes.items():
         _check_channels(serving, key, document)
     try:

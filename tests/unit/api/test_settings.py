@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tocsin.api.rate import Rates
 from tocsin.domain.soundness import DOCUMENT_BYTES_MAX
 
 ANA = {"name": "Ana", "contacts": {"email": ["ana@example.org"]}}
@@ -182,3 +183,11 @@ async def test_a_silence_is_a_document(rig: Any) -> None:
     refused = await put(rig, "silence/all", everything)
     assert refused.status_code == 422
     assert "silence everything" in refused.json()["message"]
+
+
+async def test_a_program_in_a_loop_cannot_fill_the_journal(rig: Any) -> None:
+    rig.app.state.serving.changes = Rates(per_second=0, burst=2)
+    answers = [await put(rig, "user/ana", {"name": str(number)}) for number in range(3)]
+    assert [one.status_code for one in answers] == [201, 200, 503]
+    assert answers[2].headers["Retry-After"] == "1"
+    assert (await rig.client.post("/api/v2/silences", json={"matchers": []})).status_code == 400
