@@ -18,6 +18,7 @@ FIELDS: Final = (
     "id",
     "title",
     "severity",
+    "severity_label",
     "status",
     "category",
     "service",
@@ -106,6 +107,8 @@ def show_(client: Client, output: str | None, incident: str) -> None:
         return
     if document(found, output):
         return
+    if found.get("severity_label") == found["severity"]:
+        del found["severity_label"]
     pairs(found, FIELDS)
     if following := found["escalation"]["next"]:
         level, target, due = (plain(following[name]) for name in ("level", "escalate_to", "due_at"))

@@ -145,7 +145,7 @@ class Pen:
             occurrences=1,
             summary=cut_text(body.annotations.get("description") or body.annotations.get("summary") or "", SUMMARY_MAX),
             labels=_short(where.labels),
-            links=_links(body.links),
+            links=_links(known_links(body.links, body.service, self.rules)),
         )
         if self.suppression is not None:
             header, fields["seen"] = at_opening(self, where.rule, header, partition_key, facts)
@@ -206,6 +206,19 @@ def _short(labels: dict[str, str]) -> dict[str, str]:
     ):
         return {name: labels[name] for name in names}  # nearly always
     return {cut_text(name, HEADER_TEXT_MAX): cut_text(labels[name], HEADER_TEXT_MAX) for name in names}
+
+
+def known_links(links: dict[str, str], service: str, rules: Rules) -> dict[str, str]:
+    """The links that an incident comes with and, as far as there is room, those of its service, the runbook first."""
+    known = rules.services.get(service) if rules.services else None
+    if known is None:
+        return links
+    found = dict(links)
+    runbook = {"runbook": known.runbook} if known.runbook.startswith(("https://", "http://")) else {}
+    for name, url in (*runbook.items(), *sorted(known.links.items())):
+        if len(found) < HEADER_LINKS_MAX:
+            found.setdefault(name, url)
+    return found
 
 
 def _links(links: dict[str, str]) -> dict[str, str]:

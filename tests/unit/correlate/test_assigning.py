@@ -43,6 +43,24 @@ def test_the_service_of_the_alert_and_of_a_declared_one_names_the_team() -> None
     assert (declared.header.assignee, declared.assigned_because) == ("bob", "by_command")
 
 
+def test_the_links_of_the_service_come_with_the_incident_as_far_as_there_is_room() -> None:
+    board = {f"{letter}-board": f"https://{letter}.example" for letter in "dcba"}
+    service = Service(runbook="https://wiki.example/web", links=board)
+    rules = replace(RULES, services={"web": service, "named": Service(runbook="service down")})
+    (opened, *_) = Desk(rules=rules).read(alert("a", 0, service="web"))
+    assert opened.header.links == {
+        "a-board": "https://a.example",
+        "b-board": "https://b.example",
+        "c-board": "https://c.example",
+        "runbook": "https://wiki.example/web",
+    }
+    own = {"runbook": "https://own.example"}
+    declared, _ = Desk(rules=rules).command("declare", title="down", service="web", links=own)
+    assert declared.header.links["runbook"] == "https://own.example"
+    declared, _ = Desk(rules=rules).command("declare", title="down", service="named")
+    assert declared.header.links == {}
+
+
 def test_a_test_page_calls_its_target_and_closes_by_itself() -> None:
     desk = Desk()
     told = desk.command("test_page", target="user:ana")

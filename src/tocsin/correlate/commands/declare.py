@@ -6,7 +6,14 @@ from typing import Any, Final
 
 from tocsin.correlate.commands.change import described, worked_out
 from tocsin.correlate.grouping import DEFAULT_CATEGORY, Placement, rule_named
-from tocsin.correlate.write import HEADER_LABELS_MAX, HEADER_LINK_MAX, HEADER_LINKS_MAX, HEADER_TEXT_MAX, Pen
+from tocsin.correlate.write import (
+    HEADER_LABELS_MAX,
+    HEADER_LINK_MAX,
+    HEADER_LINKS_MAX,
+    HEADER_TEXT_MAX,
+    Pen,
+    known_links,
+)
 from tocsin.domain import events as ev
 from tocsin.domain.assignment import assigned_to
 from tocsin.domain.command import Command
@@ -72,7 +79,7 @@ def _opened(
     key = f"correlation_id={correlation_id}" if correlation_id else f"declared={command.command_id}"
     partition_key = correlation_partition_key(correlation_id) if correlation_id else f"declared:{command.command_id}"
     number, ordinal = pen.next_number()
-    labels, links = given.get("labels", {}), given.get("links", {})
+    labels, links = given.get("labels", {}), known_links(given.get("links", {}), service, pen.rules)
     header = IncidentHeader(
         id=incident_id(pen.partition, pen.cause),
         number=number,
