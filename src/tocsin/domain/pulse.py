@@ -10,12 +10,10 @@ from typing import Final
 import msgspec
 
 from tocsin.domain.instant import Instant
-from tocsin.domain.rules.correlation import Flapping, Threshold
+from tocsin.domain.rules.correlation import COUNT_MAX, Flapping, Threshold
 
 CAME_BACK_MAX: Final = 50
 """Come-backs that are remembered: with pauses of 15 minutes half a day."""
-SEEN_MAX: Final = 100
-"""The greatest `Threshold.count`: the sightings stand in an event each time, 30 bytes each."""
 
 
 class Pulse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -32,7 +30,7 @@ def seen_with(seen: tuple[Instant, ...], at: Instant, within: timedelta) -> tupl
     """`seen` with one more sighting, without those that are too old to count with any later one."""
     together = sorted((*seen, at))
     newest = together[-1]
-    return tuple(one for one in together if newest - one <= within)[-SEEN_MAX:]
+    return tuple(one for one in together if newest - one <= within)[-COUNT_MAX:]
 
 
 def is_reached(seen: tuple[Instant, ...], threshold: Threshold) -> bool:

@@ -61,7 +61,7 @@ REFERENCES: Final[tuple[tuple[src.Path, str], ...]] = (
     (("correlate", "assignment", "by_category", ANY), TARGET),
     (("correlate", "assignment", "by_severity", ANY), TARGET),
     (("sla_rules", ANY, "calendar"), "calendar"),
-    (("maintenance", ANY, "calendar"), "calendar"),
+    (("suppress", "maintenance", ANY, "calendar"), "calendar"),
     (("severity", "scheme"), "scheme"),
 )
 """Path of a name, or of a list of names, and the kind of what it names."""

@@ -18,11 +18,12 @@ from tocsin.settings.kafka import TopicName
 from tocsin.settings.part import Part
 from tocsin.settings.part import struct_of as struct_of
 from tocsin.settings.problem import suggestion
+from tocsin.settings.pulse import FlappingPart, ThresholdPart
 from tocsin.settings.values import Duration, Name, OneOrMore, PositiveDuration
 
 DEFAULT: Final = domain.Rules()
 
-_QUIET: Final = {"incident.alerts_left", "incident.retired"}
+_QUIET: Final = {"incident.alerts_left", "incident.retired", "incident.suppressed"}
 ANNOUNCED: Final = (
     *(name for name in BY_TYPE if name.startswith("incident.") and name not in _QUIET),
     "escalation.fired",
@@ -129,9 +130,18 @@ class CorrelationRulePart(Part):
         default=timedelta(days=7),
         description="Closed incidents leave the working memory after this time; the log keeps them.",
     )
+    threshold: ThresholdPart | None = Field(
+        default=None, description="Nobody is called for an incident before it was seen so often; none = at once."
+    )
+    flapping: FlappingPart | None = Field(
+        default=None, description="Nobody is called for an incident that keeps coming back until it is calm."
+    )
 
     def struct(self) -> domain.CorrelationRule:
-        return struct_of(domain.CorrelationRule, self)
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        for name in ("threshold", "flapping"):
+            values[name] = values[name].struct() if values[name] is not None else None
+        return domain.CorrelationRule(**values)
 
 
 class CorrelatePart(Part):

@@ -27,6 +27,7 @@ from tocsin.settings.rules import (
 )
 from tocsin.settings.schedule import CalendarPart, SchedulePart
 from tocsin.settings.severity import SeverityPart
+from tocsin.settings.silence import SuppressPart
 from tocsin.settings.values import (
     Duration,
     Listen,
@@ -183,6 +184,7 @@ class Settings(Part):
     services: dict[Name, ServicePart] = Field(default={}, description="What alerts are about, and who owns it.")
     schedules: dict[Name, SchedulePart] = Field(default={}, description="Who is on call when, by name.")
     calendars: dict[Name, CalendarPart] = Field(default={}, description="Business hours and holidays, by name.")
+    suppress: SuppressPart = Field(default=SuppressPart(), description="What is kept quiet, besides silences.")
     playbooks: dict[Name, PlaybookPart] = Field(
         default={}, description="Playbooks by name, besides the four that are always there."
     )
@@ -231,6 +233,8 @@ class Settings(Part):
             services={name: service.struct() for name, service in self.services.items()},
             schedules={name: schedule.struct() for name, schedule in self.schedules.items()},
             calendars={name: calendar.struct() for name, calendar in self.calendars.items()},
+            inhibitions=self.suppress.inhibitions(),
+            maintenance=self.suppress.windows(),
             playbooks={name: playbook.struct() for name, playbook in self.playbooks.items()},
         )
 

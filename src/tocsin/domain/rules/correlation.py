@@ -1,6 +1,7 @@
 """How alerts are read and grouped, as data."""
 
 from datetime import timedelta
+from typing import Final
 
 import msgspec
 
@@ -16,19 +17,45 @@ class IngestRules(msgspec.Struct, frozen=True, kw_only=True):
     """Labels that choose the partition; empty = the built-in order. Fixed for the life of the topics."""
 
 
+COUNT_MAX: Final = 100
+"""Sightings of a threshold: they stand in an event each time, 30 bytes each."""
+TIMES_MAX: Final = 20
+"""Come-backs of a flapping incident: fifty are remembered."""
+
+
 class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An incident stays quiet until `count` sightings fell within `within`."""
+    """An incident stays quiet until `count` sightings fell within `within`.
+
+    Raises:
+        ValueError: `count` is not within 1 and `COUNT_MAX`, or `within` is not above zero.
+    """
 
     count: int
     within: timedelta
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= COUNT_MAX:
+            raise ValueError(f"count must lie between 1 and {COUNT_MAX}")
+        if self.within <= timedelta(0):
+            raise ValueError("within must be above zero")
+
 
 class Flapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An incident that came back `times` within `within` is quiet until it was calm for `calm`."""
+    """An incident that came back `times` within `within` is quiet until it was calm for `calm`.
+
+    Raises:
+        ValueError: `times` is not within 1 and `TIMES_MAX`, or a duration is not above zero.
+    """
 
     times: int = 4
     within: timedelta = timedelta(minutes=30)
     calm: timedelta = timedelta(minutes=15)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.times <= TIMES_MAX:
+            raise ValueError(f"times must lie between 1 and {TIMES_MAX}")
+        if min(self.within, self.calm) <= timedelta(0):
+            raise ValueError("within and calm must be above zero")
 
 
 class CorrelationRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
