@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tocsin.domain import events as ev
+from tocsin.domain.command import Command
 from tocsin.domain.rules import (
     EscalationRule,
     Level,
@@ -22,11 +23,13 @@ from tocsin.domain.rules import (
     User,
 )
 from tocsin.domain.severity import Severity
+from tocsin.explain.escalation import COMING, DONE, of_incident
 from tocsin.explain.route import alert_of, of_alert
 from tocsin.testing.broker import MemoryBroker
 from tocsin.testing.clock import VirtualClock
 from tocsin.testing.driver import Driver
-from tocsin.topics import ESCALATIONS, NOTIFICATIONS, RAW
+from tocsin.topics import COMMANDS, ESCALATIONS, INCIDENTS, NOTIFICATIONS, RAW
+from tocsin.wire.command import encode_command
 from tocsin.wire.events import decode
 from tocsin.wire.record import Draft
 
@@ -58,7 +61,7 @@ LEVELS = st.builds(
     repeat_times=st.integers(0, 2),
 )
 POLICIES = st.dictionaries(
-    st.sampled_from(["p", "q"]),
+    st.sampled_from(["default", "q"]),
     st.builds(Policy, levels=st.lists(LEVELS, min_size=1, max_size=3).map(tuple), loops=st.integers(0, 1)),
     max_size=1,
 )
@@ -87,6 +90,50 @@ def test_what_is_explained_is_what_happens(rules: Rules, severity: Severity, cat
     labels = {"severity": severity.value, "service": "shop", "category": category}
     happened, explained = asyncio.run(_both(rules, labels))
     assert explained == happened
+
+
+@settings(max_examples=30, deadline=None)
+@given(rules=RULES, severity=SEVERITIES, minutes=st.integers(0, 50), answered=st.booleans())
+def test_what_is_to_come_for_an_incident_comes(rules: Rules, severity: Severity, minutes: int, answered: bool) -> None:
+    """Half an hour into it, or answered, what is said of the rest is the rest."""
+    labels = {"severity": severity.value, "service": "shop", "category": "database"}
+    done, to_come, happened = asyncio.run(_midway(rules, labels, minutes, answered))
+    assert sorted(done + to_come) == happened
+
+
+async def _midway(
+    rules: Rules, labels: dict[str, str], minutes: int, answered: bool
+) -> tuple[list[Call], list[Call], list[Call]]:
+    clock = VirtualClock(START)
+    broker = MemoryBroker(clock, 1)
+    driver = Driver(broker, clock, rules)
+    await driver.start()
+    await driver.publish(RAW.name, 0, [Draft(b"k", alert_of(labels), (("tocsin_format", b"native"),))])
+    await driver.settle()
+    await driver.advance(timedelta(minutes=minutes))
+    if answered:
+        opened = next(event for event in await _events(broker, INCIDENTS.name) if isinstance(event, ev.Opened))
+        command = Command(command_id="c1", verb="acknowledge", incident=opened.incident_id, actor="ana")
+        await driver.publish(COMMANDS.name, 0, [Draft(*encode_command(command), ())])
+        await driver.settle()
+    now = clock.now()
+    recorded = [
+        (topic, event)
+        for topic in (INCIDENTS.name, ESCALATIONS.name, NOTIFICATIONS.name)
+        for event in await _events(broker, topic)
+        if ev.subject_of(event)
+    ]
+    found = of_incident(recorded, rules, now, START + HOUR - now)
+    await driver.advance(START + HOUR - now)
+    happened = await _happened(broker)
+    await driver.crash()
+    rows = {state: {"escalation": [row for row in found["rows"] if row["state"] == state]} for state in (DONE, COMING)}
+    return _explained(rows[DONE]), _explained(rows[COMING]), happened
+
+
+async def _events(broker: MemoryBroker, topic: str) -> list[ev.Event]:
+    records = await broker.read(topic, 0, 0, records_max=10_000, bytes_max=2**30)
+    return [decode(record.headers, record.value) for record in records]
 
 
 async def _both(rules: Rules, labels: dict[str, str]) -> tuple[list[Call], list[Call]]:

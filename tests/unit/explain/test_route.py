@@ -126,10 +126,12 @@ def test_people_on_duty_are_named_and_those_who_are_away_are_passed_over() -> No
     rules = Rules(
         users={"ana": User(contacts={"phone": ("+1",)}), "bo": User(away=(gone,))},
         teams={"dba": Team(members=("ana", "bo"))},
-        policies={"p": Policy(levels=(Level(targets=(Target(kind="team", name="dba"),), after=timedelta(minutes=5)),))},
+        policies={
+            "default": Policy(levels=(Level(targets=(Target(kind="team", name="dba"),), after=timedelta(minutes=5)),))
+        },
     )
     found = explained(rules, severity="critical", service="shop")
-    assert found["policy"] == "p"
+    assert found["policy"] == "default"
     (row,) = [row for row in found["escalation"] if row["kind"] == "escalation.fired" and row["after_minutes"] == 5]
     assert [(one["recipient"], one["why"]) for one in row["reached"]] == [("user:ana", "member of dba")]
     assert row["skipped"][0]["recipient"] == "user:bo"
