@@ -5,15 +5,17 @@ file: people make them while tocsin runs (`tocsin oncall override`).
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tocsin.domain import rules as domain
 from tocsin.domain.rules.schedule import HOLIDAYS_MAX, LAYERS_MAX, RESTRICTIONS_MAX, TURN_MAX, USERS_MAX
+from tocsin.domain.schedule import shifts
 from tocsin.domain.schedule.check import backup_loop
-from tocsin.domain.wall import MINUTES_OF_A_DAY, minutes_of, reading
+from tocsin.domain.wall import MINUTES_OF_A_DAY, instant_of, minutes_of, reading, reading_of, zone
 from tocsin.settings import source as src
 from tocsin.settings.part import Part
 from tocsin.settings.problem import Problem, suggestion
@@ -21,6 +23,9 @@ from tocsin.settings.values import Name, OneOrMore, Zone
 
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 GROUPS: Final = {"weekdays": range(5), "weekend": range(5, 7), "every day": range(7)}
+LOOKED_AT: Final = timedelta(weeks=4)
+"""Whole weeks, so that what is said of one is true of all but those in which clocks change."""
+HOURS_OF_A_WEEK: Final = 7 * 24
 _NUMBER: Final = {word: number for number, day in enumerate(DAYS) for word in (day[:3], day, str(number))}
 
 
@@ -153,6 +158,25 @@ class SchedulePart(Part):
             backup=self.backup,
             description=self.description,
         )
+
+
+def gaps(rules: domain.Rules) -> Iterator[str]:
+    """A sentence for each schedule that somebody is meant to be on duty in, but not always, and that has no backup.
+
+    Looked at for `LOOKED_AT` from the begin of its last rotation on, without overrides and absences.
+    """
+    plain = msgspec.structs.replace(rules, users={}, overrides={})
+    for name, schedule in rules.schedules.items():
+        if not schedule.layers or schedule.backup:
+            continue
+        begin = max(instant_of(reading(layer.starts_at), zone(schedule.time_zone)) for layer in schedule.layers)
+        found = list(shifts(name, plain, begin, begin + LOOKED_AT))
+        alone = sum((one.end - one.start for one in found if not one.user), timedelta(0))
+        if alone:
+            first = next(one for one in found if not one.user)
+            start, end = (f"{reading_of(at, zone(schedule.time_zone)):%a %H:%M}" for at in (first.start, first.end))
+            hours = f"{alone / LOOKED_AT * HOURS_OF_A_WEEK:g} of {HOURS_OF_A_WEEK} hours of a week"
+            yield f"schedule {name!r} has nobody on duty for {hours}, such as {start} to {end}, and no backup"
 
 
 def problems(source: src.Source) -> Iterator[Problem]:

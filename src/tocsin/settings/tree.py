@@ -25,7 +25,7 @@ from tocsin.settings.rules import (
     IngestPart,
     RoutePart,
 )
-from tocsin.settings.schedule import CalendarPart, SchedulePart
+from tocsin.settings.schedule import CalendarPart, SchedulePart, gaps
 from tocsin.settings.severity import SeverityPart
 from tocsin.settings.silence import SuppressPart
 from tocsin.settings.values import (
@@ -266,7 +266,7 @@ class Settings(Part):
         """Which defaults apply where people often expect otherwise."""
         people = self.people
         if people.teams or people.users:
-            return []
+            return [*gaps(self.rules())]
         channels = ", ".join(self.notify.catch_all)
         return [f"people names nobody: every page goes to {people.catch_all!r}, over {channels} where no route matches"]
 

@@ -197,6 +197,13 @@ def test_holidays_are_closed_and_end_the_night_before() -> None:
     assert calendar.next_change(night, at("2026-01-06T00:00")) == at("2026-01-07T22:00")
 
 
+def test_every_holiday_ahead_is_seen() -> None:
+    always = Calendar(holidays=(date(2025, 1, 1), date(2026, 1, 6), date(2026, 6, 1)))
+    assert calendar.next_change(always, at("2026-01-07T00:00")) == at("2026-06-01T00:00")
+    assert calendar.next_change(always, at("2026-06-01T00:00")) == at("2026-06-02T00:00")
+    assert calendar.next_change(always, at("2026-06-02T00:00")) is None
+
+
 def test_a_calendar_that_never_closes_or_opens_has_no_next_change() -> None:
     assert calendar.next_change(Calendar(), MONDAY) is None
     whole = Calendar(hours=(Restriction(start="09:00", end="09:00"),))
@@ -224,6 +231,14 @@ def test_load_counts_nights_and_weekends_in_each_users_zone() -> None:
     assert found["bo"].weekend == 9 * HOUR + 24 * HOUR - 9 * HOUR
     assert found[""].total == HOUR
     assert [one.user for one in load("ops", given, MONDAY - HOUR, MONDAY + 6 * DAY)] == ["bo", "ana", ""]
+
+
+def test_the_nights_of_somebody_unknown_are_those_of_the_schedule() -> None:
+    given = rules(
+        Layer(users=("zoe",), starts_at="2026-01-05", restrictions=(Restriction(start="08:00", end="20:00"),))
+    )
+    given.schedules["ops"] = msgspec.structs.replace(given.schedules["ops"], time_zone="Asia/Tokyo")
+    assert [one.night for one in load("ops", given, MONDAY + DAY, MONDAY + 3 * DAY)] == [timedelta(0), 16 * HOUR]
 
 
 def test_handovers_and_next_shifts() -> None:

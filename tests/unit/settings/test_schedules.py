@@ -9,7 +9,7 @@ import yaml
 
 from tocsin.domain.rules import Calendar, Layer, Restriction, Schedule
 from tocsin.domain.schedule import on_call_at
-from tocsin.settings.schedule import days_of
+from tocsin.settings.schedule import days_of, gaps
 from unit.settings.reading import problems_of, settings_of
 
 PEOPLE = "people: {users: {ana: {}, bo: {}}, teams: {everyone: {}}}\n"
@@ -123,3 +123,17 @@ def test_a_circle_of_backups_is_said_at_each_of_its_schedules(tmp_path: Path) ->
 def test_holidays_are_days(tmp_path: Path) -> None:
     [problem] = problems_of(tmp_path, "calendars: {office: {holidays: [christmas]}}")
     assert "date" in problem
+
+
+def test_time_with_nobody_on_duty_is_said(tmp_path: Path) -> None:
+    layers = """layers:
+      - {users: ana, starts_at: 2026-01-05T09:00, restrictions: [{days: mon-fri, start: 09:00, end: 17:00}]}
+"""
+    rules = settings_of(tmp_path, f"{PEOPLE}schedules:\n  ops:\n    {layers}").rules()
+    assert list(gaps(rules)) == [
+        "schedule 'ops' has nobody on duty for 128 of 168 hours of a week, such as Mon 17:00 to Tue 09:00, "
+        "and no backup"
+    ]
+    backed = f"{PEOPLE}schedules:\n  second: {{}}\n  ops:\n    backup: second\n    {layers}"
+    assert list(gaps(settings_of(tmp_path, backed).rules())) == []
+    assert list(gaps(settings_of(tmp_path, GOOD).rules())) == []
