@@ -9,6 +9,7 @@ from tocsin.domain import pattern
 from tocsin.domain.alert import AlertBody, AlertStatus
 from tocsin.domain.expression import ALERT, INCIDENT, ExpressionError, Ruleset, SeenAlert, compile_expression
 from tocsin.domain.expression.check import CALLS, TERMS_MAX, VALUES_MAX
+from tocsin.domain.expression.glob import pattern_of
 from tocsin.domain.expression.parse import COMPARISONS, DEPTH_MAX
 from tocsin.domain.expression.tokens import TEXT_MAX
 from tocsin.domain.expression.vocabulary import SEVERITY, STATUS, WEEKDAY
@@ -60,6 +61,8 @@ HEADER = IncidentHeader(
         "number startsWith 'INC-2026' AND service == 'orders' AND source == '' AND correlation_id == ''",
         "severity\n  == 'high'\n",
         "(((alerts == 12)))",
+        r"title != '\x41\u00e9\n\t\r\"' AND '\x41\u00e9\n' == 'Aé\u000a'",
+        r"""'\\\'\"' == "\\'\"" AND '\\' == r'\'""",
     ],
 )
 def test_an_expression_holds(text: str) -> None:
@@ -85,9 +88,9 @@ def test_an_expression_holds(text: str) -> None:
         ("title < 'a'", "1:7: a text has no order; < cannot compare it"),
         ("status > 'open'", "1:8: a status has no order; > cannot compare it"),
         ("severity > severity", "1:10: > needs a severity in quotes on one side"),
-        ("alerts == '5'", "1:8: alerts is a number, '5' is a text"),
+        ("alerts == '5'", "1:8: alerts is a number, '5' is a text\n"),
         ("alerts contains '5'", "1:1: contains compares texts; alerts is a number"),
-        ("open_for > 5", "1:10: open_for is a duration, 5 is a number"),
+        ("open_for > 5", "1:10: open_for is a duration, 5 is a number\n"),
         ("open_for > 5minutes", "1:12: a duration is whole numbers with units ms, s, m, h, d, w: 2h30m"),
         ("open_for > 1.5h", "1:12: a duration is whole numbers with units"),
         ("open_for > 36501d", "1:12: a duration is at most 36500d"),
@@ -120,6 +123,8 @@ def test_an_expression_holds(text: str) -> None:
         ("title == 'a", "1:10: the quote is not closed"),
         ("title == r'a", "1:10: the quote is not closed"),
         ("title == 'a\\d'", "1:12: \\d is no escape; write \\\\d, or r'…'"),
+        ("title == '\\x4'", "1:11: \\x is no escape"),
+        ("title == '\\u00g0'", "1:11: \\u is no escape"),
         ("title == 'é' AND §", "1:18: '§' is not understood here"),
         ("NOT " * (DEPTH_MAX + 1) + "true", f"1:201: more than {DEPTH_MAX} parentheses and negations in one another"),
         ("(" * 3000, f"1:{DEPTH_MAX + 1}: more than {DEPTH_MAX} parentheses"),
@@ -140,6 +145,48 @@ def test_the_caret_of_a_long_line_is_where_the_mistake_is() -> None:
         compile_expression("\talerts > 1 OR " * 50 + "sevrity == 'x'")
     shown, caret = caught.value.caret.split("\n")
     assert shown[len(caret) - 1 :].startswith("sevrity")
+
+
+@pytest.mark.parametrize(
+    ("glob", "matching", "other"),
+    [
+        ("db-*", ("db-", "db-1\n2"), ("xdb-", "db")),
+        ("*.log", (".log", "a.log"), ("alog", "a.logs")),
+        ("[ab]c?", ("acx", "bc]"), ("abc", "cc1", "ac")),
+        ("[!ab]*", ("c", "cab"), ("a", "")),
+        ("[]x]y", ("]y", "xy"), ("y", "ay")),
+        ("[!]]", ("a",), ("]",)),
+        ("[a-c-]z", ("bz", "-z"), ("dz",)),
+        ("[ab", ("[ab",), ("a",)),
+        ("(a|b)+^$\\", ("(a|b)+^$\\",), ("a",)),
+    ],
+)
+def test_a_glob_is_the_whole_text(glob: str, matching: tuple[str, ...], other: tuple[str, ...]) -> None:
+    test = pattern.whole_test(pattern_of(glob))
+    assert [text for text in matching if not test(text)] == []
+    assert [text for text in other if test(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "needs"),
+    [
+        ("labels.team == 'db' AND alerts > 3", {("labels", "team"): {"db"}}),
+        ("'db' == team", {("team", None): {"db"}}),
+        ("severity > 'high' AND severity != 'low'", {("severity", None): {"critical", "emergency"}}),
+        ("'high' <= severity", {("severity", None): {"high", "critical", "emergency"}}),
+        ("team in ['a', 'b'] AND team in ['b', 'c']", {("team", None): {"b"}}),
+        ("team == 'a' OR team == 'b' AND alerts > 1", {("team", None): {"a", "b"}}),
+        ("team == 'a' OR alerts > 1", {}),
+        ("NOT team == 'a'", {}),
+        ("labels.x == ''", {}),
+        ("labels.x in ['', 'a']", {}),
+        ("weekday('UTC') == 'mon' AND time('UTC') == '10:00'", {}),
+        ("alerts == 3 AND open_for == 5m AND acknowledged == true AND 'a' == 'a' AND team == title", {}),
+        ("team contains 'a'", {}),
+    ],
+)
+def test_what_an_expression_needs_is_known(text: str, needs: dict[tuple[str, str | None], set[str]]) -> None:
+    assert compile_expression(text).needs == needs
 
 
 def test_an_alert_has_names_of_its_own() -> None:

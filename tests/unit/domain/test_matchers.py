@@ -63,6 +63,13 @@ def test_what_is_no_list_of_matchers_is_refused(text: str, message: str, column:
     assert caught.value.column == column
 
 
+def test_a_message_shows_the_text_as_far_as_people_read() -> None:
+    for length, shown in ((200, "=" * 200), (201, "=" * 199 + "…")):
+        with pytest.raises(MatcherError) as caught:
+            read_matchers("=" * length)
+        assert str(caught.value) == f"the name of a label is expected at column 1 of {shown}"
+
+
 def test_one_matcher_is_one() -> None:
     assert read_matcher('a=~"b"') == one("a", "b", is_regex=True)
     for text in ("", "a=b,c=d"):

@@ -37,6 +37,15 @@ from tocsin.domain.pattern import PROGRAM_MAX, TEXT_MAX, PatternError, part_test
         (r"a\.b\x41\x{1F600}", ("a.bA\U0001f600",), ("axbA\U0001f600",)),
         (r".*\berror\b.*", ("an error!", "error"), ("terror", "errors")),
         (r"a\Bb", ("ab",), ("a",)),
+        ("[^a]", ("b", "\n"), ("a", "")),
+        ("x[^a]y", ("xby",), ("xay", "xy")),
+        ("a.c", ("abc", "a.c"), ("ac", "a\nc")),
+        ("[a]|b", ("a", "b"), ("c",)),
+        ("(?i)1-2", ("1-2",), ("1_2",)),
+        (r"\a\f\t\n\r\v", ("\a\f\t\n\r\v",), ("aftnrv",)),
+        (r"[\t-\r]", ("\n",), (" ",)),
+        (r"a\z|\Ab$", ("a", "b"), ("az", "ab")),
+        ("(a|b){333}", ("ab" * 166 + "a",), ("ab" * 166,)),
     ],
 )
 def test_a_pattern_matches_whole_texts(pattern: str, matching: tuple[str, ...], other: tuple[str, ...]) -> None:
@@ -96,6 +105,9 @@ def test_a_pattern_is_found_in_a_text() -> None:
     assert part_test("c.u [a-z]+ h")("the cpu is hot")
     assert not part_test("c.u [a-z]+ x")("the cpu is hot")
     assert part_test("")("")
+    assert part_test("[^a]")("ab")
+    assert not part_test("[^a]")("aa")
+    assert part_test("a.c")("xabcx")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +134,9 @@ def test_a_pattern_is_found_in_a_text() -> None:
         ("a{3,1}", 1),
         (f"a{{{PROGRAM_MAX + 1}}}", 1),
         ("(a{100}){100}", 0),
+        ("(a|b){334}", 0),
+        ("a{999}bc", 0),
+        ("(ab?){334}", 0),
         ("(" * 51, 50),
         ("a" * 1001, 1000),
     ],

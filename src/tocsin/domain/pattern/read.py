@@ -127,7 +127,7 @@ class _Reader:
         if self.bounds() is not None:
             raise PatternError("a repeat of a repeat; put the first into a group", self.at - 1)
         least, most = bounds
-        size = part.size * least + 1 if most is None and least else (part.size + 1) * (most or 1)
+        size = part.size * least + (part.size + 1) * (1 if most is None else most - least)
         return Repeat(part, least, most, self.bounded(max(size, 1), begin))
 
     def bounds(self) -> tuple[int, int | None] | None:
