@@ -222,10 +222,11 @@ def test_secrets_are_looked_up_and_never_shown(tmp_path: Path) -> None:
         pickle.dumps(Secret("canary"))
 
 
-def test_what_config_show_prints_can_be_read_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", EVERY_RULE])
+def test_what_config_show_prints_can_be_read_again(tmp_path: Path, text: str) -> None:
     import yaml
 
-    first = load(None, {})
+    first = settings_of(tmp_path, text)
     again = settings_of(tmp_path, yaml.safe_dump(first.published()))
     assert again.rules() == first.rules()
     assert again.published() == first.published()
