@@ -38,7 +38,18 @@ ALERTS_A_TURN: Final = 6
 SERVICES: Final = ("shop", "search", "billing", "login")
 HOSTS: Final = 5
 SEVERITIES: Final = ("critical", "warning", "info", "page")
-VERBS: Final = ("acknowledge", "investigate", "mitigate", "resolve", "close", "reopen", "note", "assign", "nonsense")
+STATUS_VERBS: Final = ("acknowledge", "investigate", "mitigate", "resolve", "close", "reopen")
+ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
+    "note": {"text": "looking"},
+    "assign": {"team": "web"},
+    "change": {"severity": "low", "root_cause": "a full disk"},
+    "snooze": {"minutes": 7},
+    "watch": {"minutes": 30},
+    "escalate": {},
+    "follow_up": {"text": "do it"},
+    "void": {},
+}
+VERBS: Final = (*STATUS_VERBS, *STATUS_VERBS, *ARGUMENTS, "merge", "merge", "nonsense")
 POISON: Final = (
     b"",
     b"{",
@@ -267,20 +278,18 @@ class Simulation:
             value, home = self.random.choice(self._commands)
             partition = partition if home is None else home
         else:
-            seen = [
-                record.value
-                for record in await self.broker.read(INCIDENTS.name, partition, 0, records_max=10_000)
-                if record.value and b'"header"' in record.value
-            ]
-            header = json.loads(self.random.choice(seen))["header"] if seen else {"id": "inc_aaxxxx", "number": "INC-1"}
+            header = await self._any_header(partition)
             command: dict[str, Any] = {
                 "command_id": f"cmd-{self.random.getrandbits(40):x}",
                 "verb": self.random.choice(VERBS),
                 "incident": header[self.random.choice(("id", "number"))],
                 "actor": "ada",
             }
-            if command["verb"] == "note":
-                command["arguments"] = {"text": "looking"}
+            if command["verb"] == "merge":  # often with one of another partition
+                other = await self._any_header(self.random.randrange(self.partitions))
+                command["arguments"] = {"into": other["id"]}
+            elif command["verb"] in ARGUMENTS:
+                command["arguments"] = ARGUMENTS[command["verb"]]
             if self.random.random() < 0.1:
                 command |= {"verb": "declare", "incident": "", "arguments": {"title": "somebody called"}}
             value = json.dumps(command).encode()
@@ -288,6 +297,18 @@ class Simulation:
                 partition = self.random.randrange(self.partitions)
             self._commands.append((value, None if command["incident"] else partition))
         await self._append(COMMANDS.name, partition, value)
+
+    async def _any_header(self, partition: int) -> dict[str, Any]:
+        """What some event of the partition said of its incident."""
+        seen = [
+            record.value
+            for record in await self.broker.read(INCIDENTS.name, partition, 0, records_max=10_000)
+            if record.value and b'"header"' in record.value
+        ]
+        if not seen:
+            return {"id": "inc_aaxxxx", "number": "INC-1"}
+        header: dict[str, Any] = json.loads(self.random.choice(seen))["header"]
+        return header
 
     async def _silences(self) -> None:
         """Somebody silences something, or thinks better of it."""
