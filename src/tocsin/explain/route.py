@@ -67,7 +67,8 @@ def of_alert(
         "group_key": opened.group_key,
         "group_labels": header.labels,
         "gap_minutes": opened.gap_seconds / 60,
-        "incident": shown(header),
+        # It has neither id nor number: those of the rehearsal may be somebody else's.
+        "incident": {**shown(header), "id": "", "number": ""},
         "assigned_because": getattr(opened, "assigned_because", ""),
         "suppressed_by": latest.header.suppressed_by,
         "policy": policy_of(rehearsal.events, header, rules),

@@ -71,6 +71,7 @@ def test_rule_group_team_routes_and_playbooks_are_told() -> None:
     found = explained(rules, severity="critical", job="pg", cluster="eu")
     assert (found["rule"], found["group_key"]) == ("db", "cluster='eu'")
     assert found["incident"]["team"] == "database_team"
+    assert (found["incident"]["id"], found["incident"]["number"]) == ("", ""), "there is no such incident"
     assert found["routes"] == [2]
     assert sorted(one["channel"] for one in found["announced"]) == ["dba-chat", "mail"]
     assert [one["name"] for one in found["playbooks"]] == ["database-connection-failure"]
