@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from scenarios import answering, calling, grouping, sending, sources  # noqa: F401 - each enters its stories into the list
+from scenarios import answering, calling, grouping, sending, silencing, sources  # noqa: F401 - each enters its stories into the list
 from scenarios.transports import REFERENCE, TRANSPORTS
 from scenarios.transports import kafka as on_kafka
 from scenarios.words import STORIES

@@ -78,7 +78,7 @@ def matches_all(matchers: Sequence[LabelMatch], labels: Mapping[str, str]) -> bo
 class _Window:
     """One maintenance window. Asked at rising instants, it looks at its calendars only when something has changed."""
 
-    __slots__ = ("_by_calendar", "_calendars", "_changes_at", "_known_at", "_open_until", "cause", "rule")
+    __slots__ = ("_by_calendar", "_calendars", "_changes_at", "_known_at", "_open_until", "asks", "cause", "rule")
 
     def __init__(self, name: str, rule: Maintenance, calendars: Mapping[str, Calendar]) -> None:
         self.cause = f"{MAINTENANCE}:{name}"
@@ -90,6 +90,8 @@ class _Window:
             self._calendars.append(known)
         self._by_calendar = bool(rule.windows or rule.calendar)
         """A calendar that is not there is never open: a mistake must not mute anything."""
+        self.asks = rule.condition != _ANY
+        """Whether it asks something of the incident."""
         self._known_at: Instant | None = None
         self._open_until: Outcome | None = None
         self._changes_at: Instant | None = None
@@ -156,7 +158,7 @@ class Suppression:
             name: one for name, one in sorted(rules.maintenance.items()) if one.ends_at is None or now < one.ends_at
         }
         self._windows = [_Window(name, one, rules.calendars) for name, one in maintenance.items()]
-        self.conditions = any(one.condition != _ANY for one in maintenance.values())
+        self.conditions = any(window.asks for window in self._windows)
         """Whether a change of an incident's header may change whether it is quiet."""
         self._silences = [(f"{SILENCE}:{name}", one) for name, one in silences.items()]
         self._by_label: dict[str, dict[str, list[tuple[str, Silence]]]] = {}
@@ -184,7 +186,7 @@ class Suppression:
             outcome = window.at(now)
             if outcome is None or not matches_all(window.rule.matchers, labels):
                 continue
-            if window.rule.condition is _ANY or holds(window.rule.condition, header, now):
+            if not window.asks or holds(window.rule.condition, header, now):
                 found = longer(found, outcome)
         return found
 

@@ -38,7 +38,7 @@ class _Seen:
 
     def quiet_by(self, before: int, after: int) -> str:
         """What keeps it quiet for whoever has read up to `before`, and still for whoever has read up to `after`."""
-        known = next((header for place, header in reversed(self.headers) if place < before), {})
+        known: dict[str, Any] = next((header for place, header in reversed(self.headers) if place < before), {})
         later = [header for place, header in self.headers if before <= place < after]
         causes = [header.get("suppressed_by", "") for header in (known, *later)]
         return causes[0] if all(causes) else ""

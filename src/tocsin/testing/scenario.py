@@ -216,6 +216,12 @@ class Play:
         await self._log.log.append(COMMANDS.name, partition, [Draft(*encode_command(command))])
         await self._settled()
 
+    async def changes(self, key: str, document: Any) -> None:
+        """Somebody changes a settings document (None deletes it), again if the process dies of it."""
+        while not await self._alive(lambda: self._driver.change(key, document)):
+            await self._settled()
+        await self._settled()
+
     # ---- what can be seen -------------------------------------------------------------------------------------------
 
     async def lines(self) -> list[Line]:
