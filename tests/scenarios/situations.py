@@ -254,8 +254,10 @@ def _in_order(pages: Iterable[str]) -> list[str]:
     return [" ".join(call) for call in ordered]
 
 
-async def lives_through(play: Play, situations: Iterable[Situation], down: tuple[str, str] | None = None) -> None:
-    """Play all rows, and compare who was paged when."""
+async def lives_through(
+    play: Play, situations: Iterable[Situation], until: str, down: tuple[str, str] | None = None
+) -> None:
+    """Play all rows until `until`, and compare who was paged when."""
     doings = [(time, one, what) for one in situations for time, what in one.doings]
     pending = sorted(doings, key=lambda doing: instant(doing[0]))
     for time, one, what in pending:
@@ -264,7 +266,7 @@ async def lives_through(play: Play, situations: Iterable[Situation], down: tuple
     if down is not None:
         await play.at(down[0])
         await play.down(down[1])
-    await play.at("+2 10:00")
+    await play.at(until)
     paged = pages_of(play)
     wrong = [
         f"{one.name}: paged {paged.get(one.name, [])}, and not {_in_order(one.pages)}"
@@ -275,14 +277,14 @@ async def lives_through(play: Play, situations: Iterable[Situation], down: tuple
 
 
 async def every_situation(play: Play) -> None:
-    await lives_through(play, SITUATIONS)
+    await lives_through(play, SITUATIONS, "+2 10:00")
 
 
 def outage(catch_up: str) -> Story:
     """The day on which nothing runs for a while."""
 
     async def nothing_ran(play: Play) -> None:
-        await lives_through(play, OUTAGES[catch_up], DOWN)
+        await lives_through(play, OUTAGES[catch_up], "15:00", DOWN)
 
     return Story(nothing_ran, rules_for(OUTAGES[catch_up], catch_up), console_and_phone)
 

@@ -67,6 +67,7 @@ def test_everybody_is_paged_at_the_minute_on_kafka(
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("catch_up", sorted(OUTAGES))
 def test_what_came_due_while_nothing_ran_on_kafka(catch_up: str, kafka: str, prefix: str, tmp_path: Path) -> None:
-    lives(outage(catch_up), on_kafka(kafka, 4, prefix), tmp_path)
+    lives(outage(catch_up), on_kafka(kafka, 1, prefix), tmp_path)

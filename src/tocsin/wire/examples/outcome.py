@@ -94,19 +94,24 @@ def journal_events() -> tuple[ev.Event, ...]:
     )
 
 
-def escalations() -> tuple[ev.EscalationEvent, ...]:
-    def rest(kind: str, subject: str, seconds: float) -> dict[str, Any]:
-        return {
-            "recorded_at": at(seconds),
-            "rules_version": 6,
-            "id": ids.escalation_id(0, INCIDENT, kind, subject),
-            "incident_id": INCIDENT,
-            "incident_version": 1,
-            "incident_offset": OFFSET,
-            "header": HEADER,
-        }
+def _rest(kind: str, subject: str, seconds: float) -> dict[str, Any]:
+    """What all events of an escalation have."""
+    return {
+        "recorded_at": at(seconds),
+        "rules_version": 6,
+        "id": ids.escalation_id(0, INCIDENT, kind, subject),
+        "incident_id": INCIDENT,
+        "incident_version": 1,
+        "incident_offset": OFFSET,
+        "header": HEADER,
+    }
 
-    promise: dict[str, Any] = {"target": "acknowledge", "target_due_at": at(300), "cause": f"{INCIDENT}.1"}
+
+def escalations() -> tuple[ev.EscalationEvent, ...]:
+    return (*_planned(), *_promised())
+
+
+def _planned() -> tuple[ev.EscalationEvent, ...]:
     return (
         ev.EscalationScheduled(
             reason="policy_started",
@@ -116,7 +121,7 @@ def escalations() -> tuple[ev.EscalationEvent, ...]:
             acknowledge_risk_due_at=at(240),
             resolve_risk_due_at=at(1440),
             resolve_due_at=at(1800),
-            **rest("scheduled", "1", 0.004),
+            **_rest("scheduled", "1", 0.004),
         ),
         ev.EscalationFired(
             reason="not_acknowledged",
@@ -135,21 +140,21 @@ def escalations() -> tuple[ev.EscalationEvent, ...]:
                 ),
             ),
             skipped=(Skipped(recipient="user:ana", why="away until 2026-12-01T00:00+00:00"),),
-            **rest("fired", "1.0", 300.012),
+            **_rest("fired", "1.0", 300.012),
         ),
         ev.EscalationSkipped(
             reason="out_of_hours",
             cause="deadline:step:2026-11-21T03:22:07.250Z",
             step=LEVEL,
             next_step=replace(LEVEL, due_at=at(20000)),
-            **rest("skipped", "2.0", 600),
+            **_rest("skipped", "2.0", 600),
         ),
         ev.EscalationPaused(
             reason="suppressed",
             cause=f"{INCIDENT}.12",
             by="silence:sil_7ksd2m4q",
             paused_at=at(350),
-            **rest("paused", "12", 350.002),
+            **_rest("paused", "12", 350.002),
         ),
         ev.EscalationResumed(
             reason="unsuppressed",
@@ -159,24 +164,30 @@ def escalations() -> tuple[ev.EscalationEvent, ...]:
             resolve_due_at=at(1800),
             update_due_at=at(2100),
             update_risk_due_at=at(1740),
-            **rest("resumed", "13", 410.002),
+            **_rest("resumed", "13", 410.002),
         ),
+    )
+
+
+def _promised() -> tuple[ev.EscalationEvent, ...]:
+    promise: dict[str, Any] = {"target": "acknowledge", "target_due_at": at(300), "cause": f"{INCIDENT}.1"}
+    return (
         ev.EscalationAwaited(
             reason="each_must_acknowledge",
             cause=f"{INCIDENT}.10",
             missing=("user:bob",),
-            **rest("awaited", "10", 390),
+            **_rest("awaited", "10", 390),
         ),
-        ev.EscalationStopped(reason="acknowledged", cause=f"{INCIDENT}.11", **rest("stopped", "11", 392.003)),
-        ev.SlaAtRisk(reason="at_risk", **promise, **rest("at_risk", "acknowledge", 240)),
-        ev.SlaBreached(reason="breached", **promise, **rest("breached", "acknowledge", 300)),
+        ev.EscalationStopped(reason="acknowledged", cause=f"{INCIDENT}.11", **_rest("stopped", "11", 392.003)),
+        ev.SlaAtRisk(reason="at_risk", **promise, **_rest("at_risk", "acknowledge", 240)),
+        ev.SlaBreached(reason="breached", **promise, **_rest("breached", "acknowledge", 300)),
         ev.SlaRenewed(
             reason="updated",
             target="update",
             target_due_at=at(3000),
             risk_due_at=at(2600),
             cause=f"{INCIDENT}.14",
-            **rest("renewed", "update", 1200),
+            **_rest("renewed", "update", 1200),
         ),
     )
 
