@@ -291,8 +291,8 @@ def _wrong_silence(silence: Silence) -> Iterator[str]:
     if silence.ends_at <= silence.starts_at:
         yield "ends_at is not after starts_at"
     yield from _wrong_matchers(silence.matchers)
-    if silence.matchers and all(one.matches({}) for one in silence.matchers):
-        yield "at least one matcher must not match the empty text: it would silence everything"
+    if silence.matchers and all(one.is_equal and one.matches({}) for one in silence.matchers):
+        yield "at least one matcher must not match the empty text, or it would silence everything"
 
 
 def _wrong_matchers(matchers: Sequence[LabelMatch]) -> Iterator[str]:

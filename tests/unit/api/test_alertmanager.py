@@ -115,7 +115,6 @@ async def test_a_silence_that_began_in_the_past_begins_now(rig: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"matchers": []}, "at least one matcher"),
         ({"matchers": [{"name": "a", "value": "(", "isRegex": True}]}, "pattern"),
         ({"matchers": [{"name": "a", "value": ".*", "isRegex": True}]}, "silence everything"),
         ({"matchers": [{"name": "a", "isRegex": True}]}, "value"),
@@ -132,6 +131,13 @@ async def test_what_is_no_silence_is_refused_with_a_json_text(rig: Any, change: 
     assert isinstance(answer.json(), str)
     assert words in answer.json()
     assert not rig.node.rules.silences
+
+
+async def test_a_silence_without_matchers_is_refused_as_its_openapi_file_says(rig: Any) -> None:
+    answer = await rig.client.post("/api/v2/silences", json=silence(matchers=[]))
+    assert (answer.status_code, answer.json()["code"]) == (422, 612)
+    everywhere_else = [{"name": "host", "value": "db1", "isRegex": False, "isEqual": False}]
+    await add(rig, matchers=everywhere_else)
 
 
 async def test_an_unknown_silence_is_404(rig: Any) -> None:

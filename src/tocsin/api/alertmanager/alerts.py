@@ -55,7 +55,11 @@ def groups(
         for one in alert["receivers"]:
             by_group.setdefault((incident.id, one["name"]), (incident, []))[1].append(alert)
     found: list[dict[str, Any]] = [
-        {"labels": incident.header.labels, "receiver": {"name": name}, "alerts": alerts}
+        {
+            "labels": incident.header.labels,
+            "receiver": {"name": name},
+            "alerts": sorted(alerts, key=lambda alert: str(alert["fingerprint"])),
+        }
         for (_, name), (incident, alerts) in by_group.items()
     ]
     found.sort(key=lambda group: (sorted(group["labels"].items()), group["receiver"]["name"]))

@@ -20,6 +20,19 @@ class Refusal(Failure):
         return Json(str(self), self.status, self.headers)
 
 
+class Invalid(Refusal):
+    """A body that its OpenAPI file does not allow: 422 with a number, as the server made from that file answers."""
+
+    CODE = 612
+    """Too few items (go-openapi/errors, `TooFewItemsCode`)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(422, message)
+
+    def answer(self) -> Json:
+        return Json({"code": self.CODE, "message": str(self)}, self.status)
+
+
 def filters(given: Sequence[str]) -> tuple[LabelMatch, ...]:
     """The matchers of `filter=`, which may come several times.
 

@@ -12,12 +12,13 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from tocsin.api.alertmanager.answer import Refusal, filters
+from tocsin.api.alertmanager.answer import Invalid, Refusal, filters
 from tocsin.api.alertmanager.shape import PostedSilence, SilenceState, names_matchers, order_of, silence_json, state_of
 from tocsin.api.answer import Failure, Json
 from tocsin.api.body import body_of
+from tocsin.api.gate import ACTOR_MAX, LOCAL_ACTOR
 from tocsin.api.serving import Served, Serving
-from tocsin.api.settings import change
+from tocsin.api.settings import REASON_MAX, change
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Silence
 from tocsin.domain.soundness import NAME_MAX
@@ -61,6 +62,8 @@ async def post(request: Request, serving: Served) -> Response:
 async def _set(request: Request, serving: Serving, posted: PostedSilence) -> str:
     """Write it; the id under which it stands."""
     now = serving.clock.now()
+    if not posted.matchers:
+        raise Invalid("matchers in body should have at least 1 items")
     try:
         wanted = posted.silence(now)
     except ValueError as error:
@@ -75,18 +78,20 @@ async def _set(request: Request, serving: Serving, posted: PostedSilence) -> str
         before = serving.node.rules.silences.get(name)
         if before is None:
             raise Refusal(404, f"silence {name} not found")
-    if before is None or not can_update(before, wanted, now):
+    if before is not None and can_update(before, wanted, now):
+        changes[f"silence/{name}"] = wanted
+    else:
+        old, name = name, str(uuid4())
+        # The new one first: who has read no further yet must not take the place of the old one for empty.
+        changes[f"silence/{name}"] = msgspec.structs.replace(wanted, starts_at=max(wanted.starts_at, now))
         if before is not None and state_of(before, now) is not SilenceState.EXPIRED:
-            changes[f"silence/{name}"] = ended(before, now)
-        name = str(uuid4())
-        wanted = msgspec.structs.replace(wanted, starts_at=max(wanted.starts_at, now))
-    changes[f"silence/{name}"] = wanted
+            changes[f"silence/{old}"] = ended(before, now)
     feed = serving.node.feed
     await change(
         serving,
         {key: msgspec.to_builtins(one) for key, one in changes.items()},
-        actor=request.state.actor,
-        reason=wanted.comment,
+        actor=_actor(request, serving, wanted),
+        reason=wanted.comment[:REASON_MAX],
         expected={key: feed.version(key) for key in changes},
     )
     return name
@@ -96,7 +101,7 @@ async def _set(request: Request, serving: Serving, posted: PostedSilence) -> str
 async def silence(serving: Served, identifier: Identifier) -> Response:
     found = serving.node.rules.silences.get(identifier)
     if found is None:
-        raise Refusal(404, f"silence {identifier} not found")
+        return Response(status_code=404)  # without a word, as there
     return Json(silence_json(identifier, found, serving.clock.now()))
 
 
@@ -114,6 +119,13 @@ async def expire(request: Request, serving: Served, identifier: Identifier) -> R
         except Failure as failure:
             raise _refusal(failure) from failure
     return Response(status_code=200)
+
+
+def _actor(request: Request, serving: Serving, silence: Silence) -> str:
+    """Who acts: without tokens our clients are believed what they say, and these say it in the silence."""
+    actor, author = str(request.state.actor), silence.created_by.strip()
+    is_name = 0 < len(author) <= ACTOR_MAX and author.isprintable()
+    return author if is_name and actor == LOCAL_ACTOR and not serving.settings.http.tokens else actor
 
 
 def can_update(before: Silence, wanted: Silence, now: Instant) -> bool:
