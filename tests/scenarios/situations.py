@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -134,6 +134,45 @@ DAILY: Final = Restriction(start="09:00", end="17:00")
 PROMISED: Final = {one: SlaTarget(resolve=minutes(30)) for one in (Severity.CRITICAL, Severity.HIGH)}
 
 
+def everybody() -> dict[str, Any]:
+    """Users, teams, calendars and schedules."""
+
+    def team(name: str) -> Team:
+        return Team(contacts={"email": (f"{name}@example.org",)})
+
+    def layer(*users: str, **more: object) -> Layer:
+        return Layer(users=users, starts_at="2026-11-21T00:00", length=12, unit="hour", **more)  # type: ignore[arg-type]
+
+    return {
+        "users": {
+            **{name: User() for name in ("ana", "bob", "carl")},
+            "dora": User(away=(Absence(start=instant("00:00"), end=instant("14:00")),)),
+            "eve": User(working_hours="noon"),
+            "nina": User(working_hours="newyork"),
+            "wes": User(working_hours="weekday"),
+        },
+        "teams": {
+            **{name: team(name) for name in ("everyone", "second", "senior_engineers", "on_call_engineer")},
+            **{name: team(name) for name in ("emergency_team", "support_team")},
+            "dba": Team(members=("ana", "bob")),
+            "part-time": Team(members=("dora", "ana")),
+            "owners": Team(members=("ana",), manager="carl"),
+        },
+        "calendars": {
+            "noon": Calendar(hours=(Restriction(start="12:00", end="20:00"),)),
+            "newyork": Calendar(time_zone="America/New_York", hours=(DAILY,)),
+            "weekday": Calendar(time_zone="Europe/London", hours=(replace(DAILY, days=(0, 1, 2, 3, 4)),)),
+        },
+        "schedules": {
+            "duty": Schedule(layers=(layer("ana", "bob"),)),
+            "covered": Schedule(layers=(layer("ana"),)),
+            "night": Schedule(
+                layers=(layer("carl", restrictions=(Restriction(start="20:00", end="08:00"),)),), backup="duty"
+            ),
+        },
+    }
+
+
 def rules_for(situations: Iterable[Situation], catch_up: str = "collapse") -> Rules:
     """Each situation is a service of its own."""
     services = {
@@ -144,12 +183,6 @@ def rules_for(situations: Iterable[Situation], catch_up: str = "collapse") -> Ru
         )
         for one in situations
     }
-
-    def team(name: str) -> Team:
-        return Team(contacts={"email": (f"{name}@example.org",)})
-
-    def layer(*users: str, **more: object) -> Layer:
-        return Layer(users=users, starts_at="2026-11-21T00:00", length=12, unit="hour", **more)  # type: ignore[arg-type]
 
     def silence(service: str, since: str, until: str) -> Silence:
         matchers = (LabelMatch(name="service", value=service),)
@@ -171,32 +204,7 @@ def rules_for(situations: Iterable[Situation], catch_up: str = "collapse") -> Ru
         )
         if any(name.startswith("b-") for name in services)
         else (),
-        users={
-            **{name: User() for name in ("ana", "bob", "carl")},
-            "dora": User(away=(Absence(start=instant("00:00"), end=instant("14:00")),)),
-            "eve": User(working_hours="noon"),
-            "nina": User(working_hours="newyork"),
-            "wes": User(working_hours="weekday"),
-        },
-        teams={
-            **{name: team(name) for name in ("everyone", "second", "senior_engineers", "on_call_engineer")},
-            **{name: team(name) for name in ("emergency_team", "support_team")},
-            "dba": Team(members=("ana", "bob")),
-            "part-time": Team(members=("dora", "ana")),
-            "owners": Team(members=("ana",), manager="carl"),
-        },
-        calendars={
-            "noon": Calendar(hours=(Restriction(start="12:00", end="20:00"),)),
-            "newyork": Calendar(time_zone="America/New_York", hours=(DAILY,)),
-            "weekday": Calendar(time_zone="Europe/London", hours=(replace(DAILY, days=(0, 1, 2, 3, 4)),)),
-        },
-        schedules={
-            "duty": Schedule(layers=(layer("ana", "bob"),)),
-            "covered": Schedule(layers=(layer("ana"),)),
-            "night": Schedule(
-                layers=(layer("carl", restrictions=(Restriction(start="20:00", end="08:00"),)),), backup="duty"
-            ),
-        },
+        **everybody(),
         overrides={"one": covered},
         silences={
             "first": silence("r-silenced", "09:00", "10:30"),
