@@ -164,3 +164,10 @@ def test_an_accepted_alert_that_is_nowhere_is_missed() -> None:
 
     (problem,) = found(spoil)
     assert problem.endswith("1 firing were accepted, 0 were counted")
+
+
+def test_a_merge_that_nobody_was_told_of_is_found() -> None:
+    def untold(log: Log, *_: Any) -> None:
+        change(of(log, "incident.closed"), merged_into="inc_zz" + "a" * 20)
+
+    assert [one for one in found(untold) if "which nobody told" in one]

@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from tocsin.testing.checker_merges import merges
 from tocsin.testing.checker_quiet import suppression
 from tocsin.testing.checker_sends import deliveries, pages, timers
 from tocsin.testing.lines import (
@@ -79,6 +80,7 @@ def check(
         *deliveries(events, sends),
         *pages(events),
         *suppression(events, settled=settled),
+        *merges(events, settled=settled),
         *(_rows(events, event_log) if event_log is not None else ()),
     ]
     counts = Counter(line.type for line in events)
