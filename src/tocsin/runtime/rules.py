@@ -7,6 +7,7 @@ commits (that is theirs to hold). Invariants: a document is written only against
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -70,6 +71,8 @@ class SettingsFeed:
         self._reader = JournalReader(world)
         self._by_file: dict[str, bytes] = {}
         """Record key -> document, as a file published it last and has not deleted it since."""
+        self._kinds_by_file: Counter[str] = Counter()
+        """How many of them there are of each kind."""
         self._standing: dict[str, Standing] = {}
         self._unread: set[str] = set()
         """Keys whose last document does not fit this version."""
@@ -108,8 +111,7 @@ class SettingsFeed:
             standing = self._standing.get(key)
             is_of_file = standing is not None and standing.origin == ORIGIN_FILE
             return is_of_file and self._by_file.get(key, _DEFAULTS[key]) != _DEFAULTS[key]
-        kind = key.partition("/")[0]
-        return any(one.partition("/")[0] == kind for one in self._by_file)
+        return self._kinds_by_file[key.partition("/")[0]] > 0
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
@@ -156,10 +158,11 @@ class SettingsFeed:
             event.recorded_at,
             event.document is None,
         )
-        if event.origin == ORIGIN_FILE and event.document is not None:
-            self._by_file[event.key] = _canonical(event.document)
-        elif event.origin == ORIGIN_FILE:
-            self._by_file.pop(event.key, None)
+        if event.origin == ORIGIN_FILE:
+            before = self._by_file.pop(event.key, None)
+            if event.document is not None:
+                self._by_file[event.key] = _canonical(event.document)
+            self._kinds_by_file[event.key.partition("/")[0]] += (event.document is not None) - (before is not None)
         return True
 
     # ---- changing ----------------------------------------------------------------------------------------------------
