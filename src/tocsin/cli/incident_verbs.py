@@ -115,7 +115,8 @@ def _command_of(word: str, verb: str, what: Verb) -> click.Command:
 
 
 def _examples(verb: str, word: str) -> Sequence[str]:
-    return EXAMPLES.get(verb, (f"{word} INC-2026-11-21-007",))
+    lines = EXAMPLES.get(verb, (f"{word} INC-2026-11-21-007",))
+    return [line.replace(word_of(verb), word, 1) for line in lines]
 
 
 def _options(name: str, argument: Argument, command: Callable[..., Any]) -> Callable[..., Any]:

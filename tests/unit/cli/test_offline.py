@@ -44,7 +44,7 @@ def test_version_loads_neither_the_http_stack_nor_rich() -> None:
         (["incidents", "lst"], "unknown command 'lst', did you mean 'list'?"),
         (["alerts", "send"], "nothing to send: the input is empty"),
         (["incidents", "list", "--limit", "0"], "0 is not in the range"),
-        (["incidents", "ack"], "Missing argument"),
+        (["incidents", "ack"], "name the incidents, or say which by --where"),
         (["alerts", "send", "--label", "a"], "--label takes NAME=VALUE, not 'a'"),
         (["rejected", "show", "x"], "'x' is not an id such as 0/17"),
         (["rejected", "requeue"], "give the IDs of records, or --all"),
