@@ -157,6 +157,7 @@ def test_a_zone_that_is_none_is_told_with_the_nearest() -> None:
         (Layer, {"users": ["a"], "starts_at": "2026-01-05T09:00Z"}, "has an offset"),
         (Layer, {"users": ["a"], "starts_at": "2026-01-05", "unit": "month"}, "not one of hour, day, week"),
         (Layer, {"users": ["a"], "starts_at": "2026-01-05", "length": 0}, "between 1 and"),
+        (Layer, {"users": ["a"], "starts_at": "2026-01-05", "length": 1001}, "between 1 and"),
         (Layer, {"users": ["a"], "starts_at": "2026-01-05", "until": "2026-01-05"}, "not after starts_at"),
         (Layer, {"users": ["a"] * 501, "starts_at": "2026-01-05"}, "too many"),
         (Restriction, {"days": [7]}, "7 is not a day of the week"),
@@ -167,6 +168,11 @@ def test_a_zone_that_is_none_is_told_with_the_nearest() -> None:
 def test_a_document_that_cannot_be_understood_is_refused(key: Any, document: Any, problem: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=problem):
         msgspec.convert(document, key)
+
+
+def test_the_longest_turn_is_understood() -> None:
+    longest = msgspec.convert({"users": ["a"], "starts_at": "2026-01-05", "length": 1000, "unit": "week"}, Layer)
+    assert answer(rules(longest), "2040-01-01T00:00") == ("a", "layer", "1")
 
 
 def test_an_override_ends_after_it_starts() -> None:
@@ -195,6 +201,22 @@ def test_holidays_are_closed_and_end_the_night_before() -> None:
     night = Calendar(hours=(Restriction(start="22:00", end="06:00"),), holidays=(date(2026, 1, 6),))
     assert calendar.next_change(night, at("2026-01-05T23:00")) == at("2026-01-06T00:00")
     assert calendar.next_change(night, at("2026-01-06T00:00")) == at("2026-01-07T22:00")
+
+
+def test_no_time_has_no_shifts() -> None:
+    assert list(shifts("ops", rules(WEEKLY), MONDAY, MONDAY)) == []
+    assert list(shifts("ops", rules(WEEKLY), MONDAY, MONDAY - DAY)) == []
+
+
+def test_an_override_a_day_ahead_is_the_next_change() -> None:
+    given = rules(WEEKLY, overrides={"1": override("dan", "2026-01-07", "2026-01-08")})
+    for hours in (24, 25, 100):
+        assert on_call_at("ops", given, at("2026-01-07T00:00") - hours * HOUR).until in (
+            at("2026-01-07T00:00"),
+            at("2026-01-05T09:00"),
+        )
+    [(name, found)] = next_shifts("dan", given, MONDAY, 5)
+    assert (name, found.start, found.end) == ("ops", at("2026-01-07T00:00"), at("2026-01-08T00:00"))
 
 
 def test_every_holiday_ahead_is_seen() -> None:
