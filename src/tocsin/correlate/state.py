@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from tocsin.correlate.roster import Roster, Rosters
-from tocsin.correlate.suppress_sources import Sources
+from tocsin.correlate.suppress_sources import Sources, labels_of
 from tocsin.domain.agenda import Agenda
 from tocsin.domain.alert import AlertFacts, Episode, RawMark
 from tocsin.domain.command import Command
@@ -124,6 +124,8 @@ class State:
 
     def move(self, member: Member, incident_id: str) -> None:
         self.roster(member.incident_id).remove(member)
+        if self.sources is not None:
+            self._move_source(member, incident_id)
         member.incident_id = incident_id
         self.roster(incident_id).add(member)
 
@@ -224,6 +226,14 @@ class State:
             self.sweep_order[0].append(incident.id)
         if self.sources is not None:
             self.sources.opened(incident.id, incident.partition_key)
+
+    def _move_source(self, member: Member, incident_id: str) -> None:
+        """A person may merge incidents of different partition keys: an alert counts where its incident is."""
+        sources, key = self.sources, self.incidents[incident_id].partition_key
+        if sources is not None and key != self.incidents[member.incident_id].partition_key:
+            sources.end(member.alert_id)
+            if member.firing:
+                sources.add(member.alert_id, key, labels_of(member.labels))
 
     def sweep(self, partition_key: str, cursor: str, at: Instant | None) -> None:
         """The next look at the incidents of a partition key, or at all, is at `at`, from behind `cursor` on."""
