@@ -46,6 +46,13 @@ def _word(value: str) -> str:
     return value
 
 
+def _some(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Asked of what is right in itself: a wrong item is not reported as a missing one."""
+    if not value:
+        raise ValueError("must name at least one")
+    return value
+
+
 TargetWord = Annotated[
     str,
     BeforeValidator(_target),
@@ -89,8 +96,7 @@ class EscalationRulePart(Part):
 
 
 class LevelPart(Part):
-    targets: OneOrMore[TargetWord] = Field(
-        min_length=1,
+    targets: Annotated[OneOrMore[TargetWord], AfterValidator(_some)] = Field(
         max_length=TARGETS_MAX,
         description="Who is called: user:…, team:…, schedule:…, channel:…, management, vendor, or a bare name.",
     )
@@ -121,8 +127,8 @@ class LevelPart(Part):
 
 
 class PolicyPart(Part):
-    levels: tuple[LevelPart, ...] = Field(
-        min_length=1, max_length=LEVELS_MAX, description="One after the other, until somebody acknowledges."
+    levels: Annotated[tuple[LevelPart, ...], AfterValidator(_some)] = Field(
+        max_length=LEVELS_MAX, description="One after the other, until somebody acknowledges."
     )
     loops: int = Field(default=0, ge=0, le=100, description="How often it starts again from the first level.")
     condition: Condition = Field(
