@@ -178,19 +178,24 @@ class Driver:
 
     async def release(self) -> None:
         """Stop as a process does that is told to. Time passes while sends come to their end."""
-        for group in self.groups:
-            release = asyncio.ensure_future(group.release())
-            while not release.done():
-                for _ in range(SEND_TURNS):
-                    await asyncio.sleep(0)
-                # Not while only the log is waited for: that takes real time, and then deadlines would fall due.
-                if self.sending and not release.done():
-                    self.clock.advance(LONGEST_STEP)
-            await release
+        ending = asyncio.ensure_future(self._end())
+        while not ending.done():
+            for _ in range(SEND_TURNS):
+                await asyncio.sleep(0)
+            # Not while only the log is waited for: that takes real time, and then deadlines would fall due.
+            if self.sending and not ending.done():
+                self.clock.advance(LONGEST_STEP)
+        await ending
         if self._sink_runner is not None:
             while await self._sink_runner.step():
                 pass
         await self.crash()
+
+    async def _end(self) -> None:
+        """As `CoreShare` does: all come to rest, then all finish together, since they write in turns."""
+        for group in self.groups:
+            await group.suspend()
+        await asyncio.gather(*(group.finish() for group in self.groups))
 
     def owners(self) -> list[Owner]:
         """Every owner that runs, in the order of the stream."""
