@@ -28,8 +28,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"api", "cli", "testing"}),
     frozenset({"__main__"}),
 )
-# `tocsin run` starts the API; the test kit may drive everything but the command line.
-ALSO = {"cli": frozenset({"api"}), "testing": frozenset({"api"})}
+# `tocsin run` starts the API, `tocsin acceptance` the tester; the test kit may drive everything but the command line.
+ALSO = {"cli": frozenset({"api", "testing"}), "testing": frozenset({"api"})}
 # A package's map imports nothing; everybody may import it.
 MAP = "__init__"
 

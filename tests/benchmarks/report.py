@@ -63,7 +63,10 @@ def stream_rows(document: Mapping[str, Any]) -> Iterator[Row]:
             continue
         found = document[name]
         ours = {one: figures[part]["median"] for one, figures in found["tocsin"].items()}
-        text = f"**{k(ours['events_one_a_record'])}** one alert a record, **{k(ours['events_ten_a_record'])}** ten; "
+        text = f"**{k(ours['events_one_a_record'])}** one alert a record, **{k(ours['events_ten_a_record'])}** ten, "
+        text += (
+            f"**{k(ours['events_sixty_four_a_record'])}** 64 (as Prometheus sends, and as Alertmanager is fed here); "
+        )
         text += f"with escalate and notify {k(ours['whole_ten_a_record'])}{wrong(found['tocsin'])}"
         peers, limits = (each(found.get(f"{kind}_one_a_record", {}), part) for kind in ("peers", "limits"))
         yield f"alerts/s per core, Kafka → durable incident events, {what}", text, peers, limits, must

@@ -5,7 +5,8 @@
 The raw topic is filled first; then tocsin's process, warm and in its group, is let go until all incident events are in
 the log. Per core = alerts per CPU second of tocsin's process (user and system, all threads). Variants: `events` is
 ingest and correlate, which is what the metric is about; `whole` is `tocsin run` with escalate and notify, too, up to
-the same event (nobody is told, no event log). Payloads: one alert a record, and ten, as Alertmanager groups them.
+the same event (nobody is told, no event log). Payloads: one alert a record; ten, as Alertmanager groups them; 64, as Prometheus sends
+them.
 Checked after each run: a plain count of the events finds every alert exactly once, and the group's position is the end
 of the topic.
 
@@ -34,6 +35,8 @@ from workers import CUT, INCIDENTS, RAW, TOCSIN, Workers
 PARTITIONS: Final = 4
 CHUNK_ALERTS: Final = 400
 """Alerts that go to one partition before the next one has its turn."""
+PROMETHEUS_SENDS: Final = 64
+"""Alerts in one request of Prometheus, and of the one that feeds Alertmanager here: equal for both."""
 WARM_SHARE: Final = 0.2
 RUNS: Final = 3
 PEERS: Final = {"faust": "faust_stock", "quix": "quix", "bytewax": "bytewax_flow"}
@@ -156,6 +159,7 @@ async def measure(servers: str, metric: Metric, runs: int, peers: bool) -> dict[
         "tocsin": {
             "events_one_a_record": await tocsin(servers, metric, 1, False, runs),
             "events_ten_a_record": await tocsin(servers, metric, 10, False, runs),
+            "events_sixty_four_a_record": await tocsin(servers, metric, PROMETHEUS_SENDS, False, runs),
             "whole_ten_a_record": await tocsin(servers, metric, 10, True, runs),
         },
     }

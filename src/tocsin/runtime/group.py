@@ -116,12 +116,6 @@ class Group:
         for owner in self.owners:
             owner.resume(self._new_effects())
 
-    async def release(self) -> None:
-        """Give the partition back."""
-        await self.suspend()
-        await self.finish()
-        self.drop()
-
     async def finish(self) -> None:
         """After `suspend`, when the process ends: show what waits, and leave a short way for the next start. Nothing
         of it is needed; whoever has no time for it cuts it off."""
