@@ -5,8 +5,8 @@
 The raw topic is filled first; then tocsin's process, warm and in its group, is let go until all incident events are in
 the log. Per core = alerts per CPU second of tocsin's process (user and system, all threads). Variants: `events` is
 ingest and correlate, which is what the metric is about; `whole` is `tocsin run` with escalate and notify, too, up to
-the same event (nobody is told, no event log). Payloads: one alert a record; ten, as Alertmanager groups them; 64, as Prometheus sends
-them.
+the same event (nobody is told, no event log). Payloads: one alert a record; ten, as Alertmanager groups them; 64, as
+Prometheus sends them.
 Checked after each run: a plain count of the events finds every alert exactly once, and the group's position is the end
 of the topic.
 
