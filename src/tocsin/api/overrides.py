@@ -30,9 +30,6 @@ from tocsin.wire.events import rfc3339
 
 OVERRIDES_MAX: Final = ics.EVENTS_MAX
 """Of one request."""
-FORGET_AFTER: Final = timedelta(days=400)
-"""Overrides that ended so long ago are deleted when one is made, so that they do not grow for ever; longer than any
-report looks back. The history of the settings keeps them."""
 
 router = APIRouter(tags=["on call"])
 
@@ -155,14 +152,9 @@ def _id(schedule: str, made: Override) -> str:
 
 
 async def _write(request: Request, serving: Serving, made: dict[str, Override], reason: str) -> None:
-    """The overrides, and with them the end of those that are long over."""
     if len(made) > OVERRIDES_MAX:
         raise Failure(422, "too_many", f"{len(made)} overrides are more than {OVERRIDES_MAX}")
-    forgotten = serving.clock.now() - FORGET_AFTER
-    changes: dict[str, Any] = {
-        f"override/{key}": None for key, one in serving.node.rules.overrides.items() if one.end < forgotten
-    }
-    changes |= {f"override/{key}": msgspec.to_builtins(one) for key, one in made.items()}
+    changes: dict[str, Any] = {f"override/{key}": msgspec.to_builtins(one) for key, one in made.items()}
     await change(serving, changes, actor=request.state.actor, reason=reason)
 
 
