@@ -33,7 +33,8 @@ ALSO = {"cli": frozenset({"api", "testing"}), "testing": frozenset({"api"})}
 # A package's map imports nothing; everybody may import it.
 MAP = "__init__"
 
-DOMAIN_IMPORTS = frozenset({"msgspec", "tocsin"}) | sys.stdlib_module_names
+# re2: pure functions of pattern and text, as `re` is.
+DOMAIN_IMPORTS = frozenset({"msgspec", "re2", "tocsin"}) | sys.stdlib_module_names
 
 DOES_IO = ("runtime/", "persist/", "notify/channels/", "api/", "cli/", "testing/", "__main__.py")
 # settings reads the settings files and the environment, knows the directory for the user's state, and does nothing

@@ -108,9 +108,9 @@ def test_an_expression_holds(text: str) -> None:
         ("time('UTC') > '24:01'", "1:15: '24:01' is not a time of day"),
         ("weekday('UTC') == 'monday'", "1:19: 'monday' is not a weekday, did you mean 'mon'?"),
         ("tme('UTC') > '09:00'", "1:1: unknown function 'tme', did you mean 'time'?"),
-        ("title matches '('", "1:15: not a pattern: '(' without ')' at character 1"),
+        ("title matches '('", "1:15: not a pattern: missing ): ("),
         ("title matches category", "1:15: matches needs a pattern in quotes"),
-        ("title glob '[z-a]'", "1:12: not a pattern: a range that ends before it begins"),
+        ("title glob '[z-a]'", "1:12: not a pattern: invalid character class range: z-a"),
         ("", "1:1: a name or a value expected, found the end\n\n^"),
         ("alerts > 1 AND", "1:15: a name or a value expected, found the end"),
         ("(alerts > 1", "1:12: ')' expected, found the end"),
@@ -240,5 +240,5 @@ def test_the_handbook_names_everything_that_can_be_said() -> None:
     page = (files("tocsin") / "docs" / "expressions.md").read_text(encoding="utf-8")
     words = [*INCIDENT.fields, *COMPARISONS, *CALLS, *SEVERITY.words, *STATUS.words, *WEEKDAY.words]
     assert [word for word in words if word not in page] == []
-    for limit in (TEXT_MAX, TERMS_MAX, DEPTH_MAX, VALUES_MAX, PATTERN_MAX, pattern.TEXT_MAX):
+    for limit in (TEXT_MAX, TERMS_MAX, DEPTH_MAX, VALUES_MAX, PATTERN_MAX):
         assert f" {limit} " in page

@@ -2,11 +2,11 @@
 
 import re
 import string
-from random import Random
+from typing import Final
 
 import pytest
 
-from tocsin.domain.pattern import PROGRAM_MAX, TEXT_MAX, PatternError, part_test, whole_test
+from tocsin.domain.pattern import PATTERN_MAX, PatternError, part_test, whole_test
 
 
 @pytest.mark.parametrize(
@@ -88,16 +88,6 @@ def test_a_named_class_has_its_letters(name: str, letters: str) -> None:
         assert whole_test(f"[[:^{name}:]]")(text) is (text not in letters), text
 
 
-def test_what_a_machine_remembers_makes_no_difference() -> None:
-    """More different letters and sets of places than are remembered, there and back."""
-    pattern = ".*a.{99}b"
-    test = whole_test(pattern)
-    random = Random(7)
-    for _ in range(60):
-        text = "".join(random.choices("abcdefgh" + "".join(map(chr, range(0x3B1, 0x3C9))), k=400))
-        assert test(text + "b") is (text[-100] == "a")
-
-
 def test_a_pattern_is_found_in_a_text() -> None:
     assert part_test("disk|cpu")("the cpu is hot")
     assert not part_test("^cpu")("the cpu")
@@ -111,52 +101,39 @@ def test_a_pattern_is_found_in_a_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "at"),
+    ("pattern", "said"),
     [
-        ("(", 0),
-        ("a)", 1),
-        ("a**", 2),
-        ("a{2}{3}", 6),
-        ("*a", 0),
-        ("a|+", 2),
-        ("{3}", 0),
-        ("[z-a]", 1),
-        ("[a", 0),
-        ("[[:foo:]]", 1),
-        ("(?=a)", 0),
-        ("(?<!a)", 0),
-        ("(?P<a", 0),
-        (r"\1", 0),
-        (r"\q", 0),
-        ("\\", 0),
-        (r"\x{zz}", 0),
-        (r"\x{110000}", 0),
-        ("a{3,1}", 1),
-        (f"a{{{PROGRAM_MAX + 1}}}", 1),
-        ("(a{100}){100}", 0),
-        ("(a|b){334}", 0),
-        ("a{999}bc", 0),
-        ("(ab?){334}", 0),
-        ("(" * 51, 50),
-        ("a" * 1001, 1000),
+        ("(", "missing )"),
+        ("a)", "unexpected )"),
+        ("a**", "bad repetition operator: **"),
+        ("*a", "no argument for repetition operator: *"),
+        ("[z-a]", "invalid character class range: z-a"),
+        ("[a", "missing ]"),
+        ("[[:foo:]]", "invalid character class range: [:foo:]"),
+        ("(?=a)", "invalid perl operator: (?="),
+        ("(?<!a)", "invalid perl operator: (?<"),
+        (r"\1", r"invalid escape sequence: \1"),
+        ("\\", "trailing \\"),
+        (r"\x{110000}", "invalid escape sequence"),
+        ("a{3,1}", "invalid repetition size: {3,1}"),
+        ("a{1001}", "invalid repetition size: {1001}"),
+        ("((a{100}){100}){100}", "invalid repetition size"),
+        (r"(\pL{100}){9}", "pattern too large"),
+        ("a" * (PATTERN_MAX + 1), "it has 1001 characters, at most 1000 are taken"),
     ],
 )
-def test_what_is_no_pattern_is_refused_with_its_place(pattern: str, at: int) -> None:
-    with pytest.raises(PatternError) as caught:
-        whole_test(pattern)
-    assert caught.value.at == at
+def test_what_is_no_pattern_is_refused_and_said(pattern: str, said: str) -> None:
+    for test in (whole_test, part_test):
+        with pytest.raises(PatternError) as caught:
+            test(pattern)
+        assert said in str(caught.value)
+
+
+TEXT: Final = "a" * 100_000
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(a*)*(a*)*b", "(a|a)*b", "(.*)*x", "a*a*a*a*a*a*b", "(a?){99}b{1,99}"])
 def test_no_pattern_is_slow(pattern: str) -> None:
     """Each of these costs a backtracking engine more steps than anybody can wait for: the test would not end."""
-    assert not whole_test(pattern)("a" * TEXT_MAX)
-    assert not part_test(pattern + "c")("a" * TEXT_MAX)
-
-
-def test_what_lies_beyond_the_limit_of_a_text_is_not_read() -> None:
-    text = "a" * TEXT_MAX + "b"
-    for pattern in ("a*", "a.*", ".*a", "[ab]*a"):
-        assert whole_test(pattern)(text)
-    for pattern in ("b", "[b]"):
-        assert not part_test(pattern)(text)
+    assert not whole_test(pattern)(TEXT)
+    assert not part_test(pattern + "c")(TEXT)
