@@ -1,9 +1,10 @@
 """Whatever bytes come in: map never raises, loses no neighbour, counts every place; identity knows no order."""
 
+from random import Random
 from typing import Any
 
 import orjson
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -107,6 +108,7 @@ def test_any_list(items: list[Any], format: str | None) -> None:
 @given(
     LABELS, st.randoms(use_true_random=False), st.dictionaries(st.sampled_from(["replica", "prometheus_replica"]), TEXT)
 )
+@example({"\0key": "a reserved name"}, Random(1), {"replica": "a"})
 def test_identity_and_partition_do_not_depend_on_order_or_ignored_labels(
     given_labels: dict[str, str], random: Any, ignored: dict[str, str]
 ) -> None:

@@ -46,7 +46,7 @@ def partition_key(alert: ReadAlert, rules: IngestRules) -> str:
         return _rendered("job", (labels.get("cluster", ""), labels.get("namespace", ""), job))
     if name := labels.get("alertname"):
         return _rendered("alertname", (name,))
-    if alert.episode is Episode.KEYED or "\0key" in alert.identity:
+    if alert.episode is Episode.KEYED or alert.keyed:
         # The title of a keyed alert may change from one sending to the next ("91 % full", "92 % full").
         return _rendered("key", (ids.fingerprint(alert.identity),))
     return _rendered("title", (body.title,))
@@ -54,7 +54,7 @@ def partition_key(alert: ReadAlert, rules: IngestRules) -> str:
 
 def source_key(alert: ReadAlert) -> str:
     """What the raw topic is partitioned by when the source does not group: firing and resolved get the same key."""
-    if alert.body is None or alert.episode is Episode.KEYED or "\0key" in alert.identity:
+    if alert.body is None or alert.episode is Episode.KEYED or alert.keyed:
         return _rendered("key", (ids.fingerprint(alert.identity),))
     return partition_key(alert, _DEFAULT)
 

@@ -52,6 +52,8 @@ class ReadAlert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     episode: Episode
     identity: dict[str, str]
     """What identifies it: labels, or one reserved name (it begins with a NUL) for a key."""
+    keyed: bool = False
+    """Whether that is a key: labels of others may have any name."""
     starts_at: Instant | None = None
     expires_at: Instant | None = None
     body: AlertBody | None = None

@@ -114,6 +114,7 @@ def _alert(item: Any, context: Context) -> ReadAlert:
         status=status,
         episode=unnamed if starts_at is None else Episode.STARTS_AT,
         identity=_identity(document, key, body),
+        keyed=bool(key),
         starts_at=starts_at,
         expires_at=None if resolved else ends_at,
         # Identity is the key alone, so the partition of the firing alert cannot be told from this one's labels.
