@@ -1,51 +1,23 @@
 """A member of a consumer group whose Faust app dies takes the process along: nobody else would notice."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from integration.kafka_node import running
 from kafka import topics
 from kafka.cluster import Cluster
-from tocsin.domain.rules import Rules
 from tocsin.runtime.arrivals import Place
 from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.kafka.broker import KafkaBroker
 from tocsin.runtime.kafka.connection import Connection
 from tocsin.runtime.kafka.members import Members
 from tocsin.runtime.node import Node
-from tocsin.runtime.share import Shared
 
 pytestmark = pytest.mark.integration
-
-
-@asynccontextmanager
-async def running(kafka: str, prefix: str) -> AsyncIterator[tuple[Node, Members]]:
-    """A process of its own, as far as Kafka knows, on new topics."""
-    await topics.create(kafka, prefix)
-    clock, connection = SystemClock(), Connection((kafka,), prefix=prefix)
-    broker = await KafkaBroker.open(connection, clock=clock)
-    members = Members(connection, broker, member=None)
-    node = Node(
-        broker=broker,
-        clock=clock,
-        instance="test",
-        rules=Rules(),
-        event_log=None,
-        channels={},
-        partitions=1,
-        groups=("ingest", "core"),
-        shared=Shared(members.arrivals, members, members.lease),
-    )
-    await node.start()
-    try:
-        yield node, members
-    finally:
-        await node.stop()
-        await broker.close()
 
 
 async def ready(node: Node) -> None:
@@ -56,7 +28,8 @@ async def ready(node: Node) -> None:
 
 
 async def test_the_crash_of_an_app_is_the_reason_for_the_end_of_the_process(kafka: str, prefix: str) -> None:
-    async with running(kafka, prefix) as (node, members):
+    await topics.create(kafka, prefix)
+    async with running(kafka, prefix) as (node, members, _):
         await ready(node)
         await members.members["core"]._app.crash(ValueError("a part of Faust has died"))
         async with asyncio.timeout(10):
@@ -116,7 +89,8 @@ async def test_a_member_that_joins_while_no_broker_is_there_waits_for_one(tmp_pa
 
 
 async def test_an_app_that_stops_by_itself_is_no_quiet_end(kafka: str, prefix: str) -> None:
-    async with running(kafka, prefix) as (node, members):
+    await topics.create(kafka, prefix)
+    async with running(kafka, prefix) as (node, members, _):
         await ready(node)
         await members.members["ingest"]._app.stop()
         async with asyncio.timeout(10):
@@ -125,9 +99,35 @@ async def test_an_app_that_stops_by_itself_is_no_quiet_end(kafka: str, prefix: s
 
 
 async def test_a_failure_beside_the_way_of_records_ends_the_process(kafka: str, prefix: str) -> None:
-    async with running(kafka, prefix) as (node, members):
+    await topics.create(kafka, prefix)
+    async with running(kafka, prefix) as (node, members, _):
         await ready(node)
         members.members["core"].share.places = lambda: 1 / 0  # type: ignore[method-assign, return-value]
         async with asyncio.timeout(10):
             reason = await node.failed()
         assert "division" in f"{reason} {reason.__cause__}"
+
+
+async def test_a_stop_does_not_wait_for_a_group_that_does_not_answer(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await topics.create(kafka, prefix)
+    asked, answers = asyncio.Event(), asyncio.Event()
+    async with running(kafka, prefix) as (node, members, _):
+        await ready(node)
+        share = members.members["core"].share
+        suspend = share.suspend
+
+        async def held(grace: float) -> None:
+            asked.set()
+            await answers.wait()
+            await suspend(grace)
+
+        monkeypatch.setattr(share, "suspend", held)
+        before = set(threading.enumerate())
+        async with running(kafka, prefix):
+            async with asyncio.timeout(20):
+                await asked.wait()  # the second has asked to join, and the group waits for the first
+        left = [thread.name for thread in set(threading.enumerate()) - before if not thread.daemon]
+        answers.set()
+    assert not [name for name in left if "asyncio" not in name], "the process would stay"

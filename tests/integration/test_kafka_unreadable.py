@@ -11,16 +11,11 @@ from collections.abc import Sequence
 import pytest
 from aiokafka.record.util import calc_crc32c
 
+from integration.kafka_node import running
 from kafka import topics
-from tocsin.domain.rules import Rules
-from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.kafka import producer
 from tocsin.runtime.kafka.batch import Identity, encode
 from tocsin.runtime.kafka.broker import KafkaBroker
-from tocsin.runtime.kafka.connection import Connection
-from tocsin.runtime.kafka.members import Members
-from tocsin.runtime.node import Node
-from tocsin.runtime.share import Shared
 from tocsin.topics import INCIDENTS, RAW
 from tocsin.wire.record import Draft
 
@@ -58,22 +53,7 @@ async def titles(broker: KafkaBroker, count: int) -> list[str]:
 
 async def test_a_header_that_is_no_utf_8_stops_nobody(kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     await topics.create(kafka, prefix)
-    clock, connection = SystemClock(), Connection((kafka,), prefix=prefix)
-    broker = await KafkaBroker.open(connection, clock=clock)
-    members = Members(connection, broker, member=None)
-    node = Node(
-        broker=broker,
-        clock=clock,
-        instance="test",
-        rules=Rules(),
-        event_log=None,
-        channels={},
-        partitions=1,
-        groups=("ingest", "core"),
-        shared=Shared(members.arrivals, members, members.lease),
-    )
-    await node.start()
-    try:
+    async with running(kafka, prefix) as (node, _, broker):
         expected = []
         for turn in range(3):
             await broker.append(RAW.name, 0, [alert(f"before {turn}")])
@@ -84,6 +64,3 @@ async def test_a_header_that_is_no_utf_8_stops_nobody(kafka: str, prefix: str, m
             expected += [f"{word} {turn}" for word in ("before", "first", "spoiled", "after")]
             assert await titles(broker, len(expected)) == expected
         assert node.health().problems == []
-    finally:
-        await node.stop(5.0)
-        await broker.close()

@@ -2,26 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from integration import kafka_node
 from integration.running import running
 from integration.waiting import incident, incidents, post, until
 from kafka import topics
-from tocsin.domain.rules import Rules
-from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.journal import JournalReader
-from tocsin.runtime.kafka.broker import KafkaBroker
-from tocsin.runtime.kafka.connection import Connection
-from tocsin.runtime.kafka.members import Members
-from tocsin.runtime.node import Node
 from tocsin.runtime.rules import Refused
-from tocsin.runtime.share import Shared
 from tocsin.topics import SETTINGS
 from tocsin.wire.events import decode
 
@@ -51,35 +44,10 @@ async def test_a_policy_that_is_put_holds_for_the_next_incident(tmp_path: Path) 
         assert (kept["origin"], kept["document"][0]["escalate_to"]) == ("api", "night_shift"), "a start changes nothing"
 
 
-@asynccontextmanager
-async def member(kafka: str, prefix: str) -> AsyncIterator[Node]:
-    """A process of its own, as far as Kafka knows."""
-    clock, connection = SystemClock(), Connection((kafka,), prefix=prefix)
-    broker = await KafkaBroker.open(connection, clock=clock)
-    members = Members(connection, broker, member=None)
-    node = Node(
-        broker=broker,
-        clock=clock,
-        instance="test",
-        rules=Rules(),
-        event_log=None,
-        channels={},
-        partitions=1,
-        groups=("ingest", "core"),
-        shared=Shared(members.arrivals, members, members.lease),
-    )
-    await node.start()
-    try:
-        yield node
-    finally:
-        await node.stop()
-        await broker.close()
-
-
 async def test_two_processes_on_kafka_write_at_once_and_have_one_history(kafka: str, prefix: str) -> None:
     await topics.create(kafka, prefix)
     async with AsyncExitStack() as stack:
-        nodes = [await stack.enter_async_context(member(kafka, prefix)) for _ in range(2)]
+        nodes = [(await stack.enter_async_context(kafka_node.running(kafka, prefix)))[0] for _ in range(2)]
 
         async def write(number: int) -> list[str]:
             """Words of what was refused."""
@@ -114,7 +82,7 @@ async def test_two_processes_on_kafka_write_at_once_and_have_one_history(kafka: 
 async def test_a_change_holds_in_the_other_process_within_a_second(kafka: str, prefix: str) -> None:
     await topics.create(kafka, prefix)
     async with AsyncExitStack() as stack:
-        one, other = [await stack.enter_async_context(member(kafka, prefix)) for _ in range(2)]
+        one, other = [(await stack.enter_async_context(kafka_node.running(kafka, prefix)))[0] for _ in range(2)]
         told = asyncio.Event()
         other.feed.watch(told.set)
         took = []

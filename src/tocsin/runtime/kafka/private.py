@@ -78,6 +78,7 @@ _HEARTBEAT: Final = "the lease counts from a heartbeat that was answered"
 _NAME: Final = "somebody else may have joined with our name; then we must not join again"
 _DEAD: Final = "what ended the fetcher or the heartbeats, which nobody else would notice"
 _UNREADABLE: Final = "a batch that aiokafka cannot take apart is left to those who read the log themselves"
+_LEAVING: Final = "a stop does not wait for a join that the group does not answer"
 _FEEDING: Final = "our own loop of fetches: one message a batch, only from partitions that have room"
 
 FAUST: Final = (
@@ -104,6 +105,8 @@ FAUST: Final = (
     Private(_THREAD, "_create_worker_consumer", "a static member name, no automatic commit"),
     Private(_THREAD, "_assignor", "Faust looks at it when partitions were assigned", instance=True),
     Private(_THREAD, "_ensure_consumer", "aiokafka's consumer, in its thread"),
+    Private(_THREAD, "on_thread_stop", _LEAVING),
+    Private("aiokafka.consumer.consumer:AIOKafkaConsumer", "_client", _LEAVING, instance=True),
     Private(_THREAD, "_fetch_records", _UNREADABLE),
     Private("aiokafka.consumer.fetcher:Fetcher", "_records", _UNREADABLE, instance=True),
     Private(_THREAD, "call_thread", "what has to be done in the consumer's thread"),

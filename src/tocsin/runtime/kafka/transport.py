@@ -44,6 +44,9 @@ PASSING: Final = (
 """A right that was taken can be given back, a topic that is not known may be made, while everything else goes on."""
 PASSING_SECONDS: Final = 1.0
 """Between two attempts."""
+LEAVE_SECONDS: Final = 2.0
+"""aiokafka leaves a group only after the join under way was answered, and the group answers when all have joined. Less
+than what a member waits for its app."""
 
 log: Final = logging.getLogger("tocsin.kafka")
 
@@ -137,6 +140,16 @@ class _Thread(driver.AIOKafkaConsumerThread):
             return answered
 
         coordinator._do_heartbeat = noticed
+
+    async def on_thread_stop(self) -> None:
+        """As Faust's, within a limit: a process must not stay because a group does not answer. The group notices
+        after a session that the member is gone, as if it had been killed."""
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await super().on_thread_stop()
+        except TimeoutError:
+            log.info("%s: stopped while the group was being joined", _wants(self.app).session.group)
+            await self._ensure_consumer()._client.close()
 
     async def _fetch_records(self, consumer: Any, *given: Any, **more: Any) -> Any:
         """As Faust's; a batch that aiokafka cannot take apart is left to those who read the log themselves."""
