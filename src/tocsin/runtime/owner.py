@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import msgspec
 
-from tocsin.domain.agenda import Deadline
 from tocsin.domain.errors import Reject, TocsinError
 from tocsin.domain.events import Event, Positioned
 from tocsin.domain.instant import EPOCH, Instant
@@ -343,15 +342,15 @@ class Owner:
         return first
 
     async def _fire(self, at: Instant) -> bool:
-        fired = False
+        due, now, fired = self.stage.due(self.state), self._now(), False  # one now for all, as for alerts
         for _ in range(FIRE_MAX):
-            deadline: Deadline | None = self.stage.due(self.state)
-            if deadline is None or deadline.at > at:
+            if due is None or due.at > at:
                 break
             fired = True
-            await self._apply(deadline)
-            if self.stage.due(self.state) == deadline:
-                raise StageBug(f"{self.name}: {deadline} was decided and is still due")
+            await self._apply(due, now)
+            last, due = due, self.stage.due(self.state)
+            if due == last:
+                raise StageBug(f"{self.name}: {last} was decided and is still due")
         return fired
 
     async def _fill_lanes(self, at: Instant) -> bool:

@@ -6,6 +6,7 @@ import pytest
 
 from tocsin.domain import events as ev
 from tocsin.domain.agenda import Deadline
+from tocsin.domain.instant import Instant
 from tocsin.runtime.owner import Owner, StageBug
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.testing.clock import VirtualClock
@@ -55,6 +56,24 @@ async def test_deadlines_fire_in_order_once_due_and_never_early() -> None:
     fired = [event for event in await desk.events() if isinstance(event, ev.Followed)]
     assert [event.incident_id for event in fired] == ["a", "b"]
     await desk.check_reload()
+
+
+async def test_deadlines_of_one_turn_have_one_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    await desk.load()
+    await desk.alerts(sighting("a", 0), sighting("b", 1), sighting("c", 2))
+    await desk.turn()
+    desk.wait(3600)
+    now = desk.clock.now
+
+    def later() -> Instant:
+        desk.wait(0.001)
+        return now()
+
+    monkeypatch.setattr(desk.clock, "now", later)
+    await desk.owner.tick()
+    fired = [event.recorded_at for event in await desk.events() if isinstance(event, ev.Followed)]
+    assert (len(fired), len(set(fired))) == (3, 1)
 
 
 async def test_a_deadline_waits_for_what_was_written_before_it() -> None:
