@@ -3,10 +3,13 @@
 An error is `{"error": word, "message": text}`, with `problems` where there are several.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 from fastapi.responses import Response
+
+from tocsin.settings.problem import suggestion
 
 
 class Json(Response):
@@ -37,6 +40,6 @@ class Failure(Exception):
         return Json(content, self.status, self.headers)
 
 
-def not_found(what: str, reference: str) -> Failure:
-    """404 that names what was looked for."""
-    return Failure(404, "not_found", f"no {what} {reference!r}")
+def not_found(what: str, reference: str, known: Iterable[str] = ()) -> Failure:
+    """404 that names what was looked for, and the nearest of what is `known`."""
+    return Failure(404, "not_found", f"no {what} {reference!r}{suggestion(reference, known)}")

@@ -57,7 +57,7 @@ def feed_of_user(serving: Served, user: Annotated[str, Path(max_length=128)]) ->
         if one.user == user and one.by != "backup"
     ]
     if not found and user not in serving.node.rules.users:
-        raise not_found("user", user)
+        raise not_found("user", user, serving.node.rules.users)
     return _calendar(f"{user} on call", found, now)
 
 
@@ -69,7 +69,7 @@ def of_user(
 ) -> Response:
     found = next_shifts(user, serving.node.rules, serving.clock.now(), limit)
     if not found and user not in serving.node.rules.users:
-        raise not_found("user", user)
+        raise not_found("user", user, serving.node.rules.users)
     return Json({"items": [{"schedule": name, **_plain(one)} for name, one in found]})
 
 

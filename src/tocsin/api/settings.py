@@ -109,7 +109,7 @@ def history(serving: Served, kind: Kind, name: Name, limit: Limit = 100, before:
     page = settings_history(serving.queries, key, limit=limit, before=before)
     if not page.total:
         _check(key)
-        raise not_found("settings document", key)
+        raise not_found("settings document", key, (one.key for one in serving.node.feed.standing()))
     return Json({"items": page.items, "next": page.next, "total": page.total})
 
 
@@ -180,7 +180,7 @@ def _one(serving: Serving, key: str, status: int) -> Json:
     found = document_of(serving.node.rules, key)
     if found is None:
         _check(key)
-        raise not_found("settings document", key)
+        raise not_found("settings document", key, (one.key for one in serving.node.feed.standing()))
     shown = _about(serving, key, serving.node.feed.of(key))
     return Json(
         {**shown, "document": found}, status, {"ETag": f'"{shown["version"]}"'} if shown["version"] >= 0 else {}

@@ -223,7 +223,7 @@ def settings(*, data_dir: str, listen: str, speed: float) -> dict[str, Any]:
     def minutes(number: float) -> float:
         return number / speed / 60
 
-    unanswered = {"severity": ["critical"], "status": ["open"]}
+    unanswered = {"severity": ["emergency", "critical"], "status": ["open"]}
     return {
         "instance": "tocsin-demo",
         "data_dir": data_dir,

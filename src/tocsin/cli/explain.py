@@ -146,6 +146,8 @@ def _calls(rows: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
 
 
 def _call(row: Mapping[str, Any]) -> dict[str, Any]:
+    from tocsin.settings.values import duration_text
+
     kind = row["kind"].removeprefix("incident.")
     level = f"level {row['level']} to {row['target']}" if "level" in row else f"{kind} {row['target']}".strip()
     channels = dict.fromkeys(channel for one in row["reached"] for channel in one["channels"])
@@ -153,7 +155,7 @@ def _call(row: Mapping[str, Any]) -> dict[str, Any]:
     because += [f"not {one.get('recipient', '')}: {one.get('why', '')}" for one in row.get("skipped", ())]
     return {
         **row,
-        "after": f"{row['after_minutes']:g}m",
+        "after": duration_text(timedelta(seconds=round(row["after_minutes"] * 60))),
         "what": level,
         "reached": [one["recipient"] for one in row["reached"]],
         "channels": list(channels),

@@ -133,10 +133,12 @@ def table(items: Iterable[Mapping[str, Any]], columns: Sequence[str], *, whole: 
     if not rows:
         say("nothing found")
         return
-    rows = [[_INSTANT.sub(r"\1 \2", cell) for cell in row] for row in rows]
     from rich.cells import cell_len
 
     names = [column.upper().replace("_", " ") for column in columns]
+    for place in {place for row in rows for place, cell in enumerate(row) if _INSTANT.match(cell)}:
+        names[place] += " UTC"
+    rows = [[_INSTANT.sub(r"\1 \2", cell) for cell in row] for row in rows]
     widths = [max(len(name), *(cell_len(row[place]) for row in rows)) for place, name in enumerate(names)]
     out = console()
     if whole:
@@ -187,7 +189,9 @@ def pairs(item: Mapping[str, Any], fields: Sequence[str]) -> None:
     width = max((len(field) for field in fields), default=0)
     for field in fields:
         if item.get(field) not in (None, "", [], {}, ()):
-            click.echo(f"{field.replace('_', ' '):<{width}}  {plain(item[field])}")
+            value = plain(item[field])
+            shown = _INSTANT.sub(r"\1 \2 UTC", value) if on_terminal() else value
+            click.echo(f"{field.replace('_', ' '):<{width}}  {shown}")
 
 
 def document(value: Any, output: str | None) -> bool:

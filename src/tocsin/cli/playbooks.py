@@ -47,7 +47,11 @@ def show_(client: Client, output: str | None, name: str) -> None:
     items: list[dict[str, Any]] = client.get("/api/incident_response/playbooks")["items"]
     found = next((one for one in items if one["name"] == name), None)
     if found is None:
-        raise Ended(f"no playbook {name!r}; there are {', '.join(one['name'] for one in items) or 'none'}", NOT_FOUND)
+        from tocsin.settings.problem import suggestion
+
+        names = [one["name"] for one in items]
+        hint = suggestion(name, names)
+        raise Ended(f"no playbook {name!r}; there are {', '.join(names) or 'none'}{hint}", NOT_FOUND)
     if document(found, output):
         return
     pairs(found, FIELDS)

@@ -270,7 +270,7 @@ class SettingsFeed:
             wants = f"version {expected}" if expected != ABSENT else "that it is not there"
             raise Refused("version_mismatch", f"{key} {has}, the request expects {wants}; read it again")
         if document is None and version == ABSENT:
-            raise Refused("not_found", f"there is no document {key}")
+            raise Refused("not_found", f"no settings document {key!r}")
         of_api = document is None and self._standing[key].origin != ORIGIN_FILE
         if self.is_managed_by_file(key) and not of_api:
             what = key if key in DOCUMENTS else f"every {key.partition('/')[0]}"

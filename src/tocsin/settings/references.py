@@ -45,7 +45,6 @@ REFERENCES: Final[tuple[tuple[src.Path, str], ...]] = (
     (("escalate", "policies", ANY, "levels", ANY, "targets"), TARGET),
     (("escalate", "policies", ANY, "fallback"), "team"),
     (("escalate", "breach_target"), TARGET),
-    (("escalate", "breach_target"), TARGET),
     (("people", "users", ANY, "channels"), "channel"),
     (("people", "users", ANY, "working_hours"), "calendar"),
     (("people", "teams", ANY, "members"), "user"),
@@ -108,6 +107,8 @@ def _target(named: Any, known: Mapping[str, set[str]]) -> str:
     kind, colon, name = named.partition(":")
     if colon and kind in KINDS:
         return _of_kind(kind, name, known)
+    if colon:
+        return f"{kind!r} is no kind of target{suggestion(kind, KINDS)}; there are {', '.join(KINDS)}"
     every = known["team"] | known["user"] | known["schedule"]
     if named in every:
         return ""

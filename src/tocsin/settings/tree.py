@@ -9,9 +9,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tocsin.domain import grading
 from tocsin.domain import rules as domain
+from tocsin.domain.escalation import DEFAULT_POLICY
 from tocsin.domain.ids import PARTITIONS_MAX
 from tocsin.domain.severity import Severity
-from tocsin.settings import kafka
+from tocsin.settings import coverage, kafka
 from tocsin.settings.directory import PeoplePart, ServicePart
 from tocsin.settings.escalation import EscalatePart, Sla, SlaRulePart
 from tocsin.settings.kafka import KAFKA, KafkaPart, RunPart
@@ -281,8 +282,10 @@ class Settings(Part):
                 f"escalate_to {one!r}: people names nobody, so its pages go to {people.catch_all!r}"
                 for one in sorted(targets)
             ]
-        elif self.escalate.rules is None and (
-            missing := sorted({rule.escalate_to for rule in DEFAULT.escalation} - named)
+        elif (
+            self.escalate.rules is None
+            and DEFAULT_POLICY not in self.escalate.policies  # it takes every incident before a row does
+            and (missing := sorted({rule.escalate_to for rule in DEFAULT.escalation} - named))
         ):
             found.append(
                 f"the default escalation rules page {', '.join(missing)}, not named in people: "
@@ -290,6 +293,7 @@ class Settings(Part):
             )
         circles = cycles({name: service.depends_on for name, service in self.services.items()})
         found += [f"services need one another in a circle: {' -> '.join((*circle, circle[0]))}" for circle in circles]
+        found += coverage.warnings(self.rules())
         return [*found, *kafka.warnings(self.servers, self.kafka.security)]
 
 

@@ -175,6 +175,7 @@ async def test_the_next_shifts_of_somebody(desk: Any) -> None:
     assert [(one["schedule"], one["user"]) for one in found] == [("ops", "ana")] * 3
     assert (await desk.client.get("/api/v1/oncall/users/zoe/shifts")).status_code == 404
     assert (await desk.client.get("/api/v1/oncall/users/zoe.ics")).status_code == 404
+    assert "did you mean 'ana'?" in (await desk.client.get("/api/v1/oncall/users/anna/shifts")).json()["message"]
 
 
 async def test_overrides_that_are_long_over_are_forgotten(desk: Any) -> None:

@@ -34,6 +34,14 @@ def path(tmp_path: Path) -> str:
     return str(file)
 
 
+def test_times_after_the_opening_are_written_as_durations(path: str) -> None:
+    file = Path(path)
+    file.write_text(file.read_text().replace("minutes: 7,", "minutes: 0.25,"))
+    done = offline("route", "--labels", "severity=critical,service=shop", "--settings", path)
+    (row,) = [line.split("\t") for line in done.stdout.splitlines() if "\tlevel 1 " in line]
+    assert row[1] == "15s"
+
+
 def test_a_settings_file_is_asked_without_a_running_tocsin(path: str) -> None:
     done = offline("route", "--labels", "severity=critical,service=shop", "--settings", path, "-o", "json")
     assert done.exit_code == 0, done.output

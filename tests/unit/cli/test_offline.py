@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 import tocsin
 from tocsin.cli import main
-from tocsin.cli.output import fitting, json_text, plain
+from tocsin.cli.output import fitting, json_text, pairs, plain, table
 from tocsin.settings import load
 
 
@@ -177,3 +177,15 @@ def test_what_comes_from_outside_commands_no_terminal() -> None:
     text = json_text({"title": hostile})
     assert not set(text) & set("\x1b\x9b\r\n\u202e")
     assert json.loads(text) == {"title": hostile}
+
+
+def test_times_on_a_terminal_say_their_zone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    table([{"at": "2026-11-21T21:52:13.232686Z", "title": "x"}], ("at", "title"))
+    pairs({"opened_at": "2026-11-21T21:52:13.232686Z"}, ("opened_at",))
+    head, _, row, pair = capsys.readouterr().out.splitlines()
+    assert "AT UTC" in head
+    assert row.split() == ["2026-11-21", "21:52:13", "x"]
+    assert pair.endswith("2026-11-21 21:52:13 UTC")
