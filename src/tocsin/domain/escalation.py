@@ -195,8 +195,9 @@ def following(step: EscalationStep, now: Instant, *, one_by_one: bool = False) -
             due_at=step.due_at + rhythm * (over + 1),
             repeats_left=step.repeats_left - 1,
             repeat=step.repeat + 1,
+            terms=_at_work(step.terms),
         )
-    terms = step.terms
+    terms = _at_work(step.terms)
     if terms is None or terms.rounds_left <= 0 or terms.round_due_at is None:
         return None
     length = timedelta(seconds=terms.round_seconds)
@@ -204,6 +205,16 @@ def following(step: EscalationStep, now: Instant, *, one_by_one: bool = False) -
     due_at = terms.round_due_at + length * (over + 1)
     again = replace(terms, round=terms.round + 1, rounds_left=terms.rounds_left - 1, round_due_at=due_at)
     return replace(step, due_at=due_at, repeats_left=step.repeats_left + step.repeat, repeat=0, terms=again)
+
+
+def waiting(step: EscalationStep, since: Instant, until: Instant) -> EscalationStep:
+    """The same step once somebody works, with the instant from which on it has waited."""
+    terms = step.terms or StepTerms()
+    return replace(step, due_at=until, terms=replace(terms, waiting_since=terms.waiting_since or since))
+
+
+def _at_work(terms: StepTerms | None) -> StepTerms | None:
+    return replace(terms, waiting_since=None) if terms is not None and terms.waiting_since else terms
 
 
 def next_of(steps: Iterable[EscalationStep]) -> EscalationStep | None:
@@ -285,7 +296,11 @@ def verdict(
         return _called((reach(step.escalate_to, rules, header, at),))
     if terms.condition is not None and not asked and not holds(terms.condition, header, at):
         return Verdict(reason="condition")
-    if terms.only_in_hours and not asked and (again_at := opening(terms.targets, rules, at)) is not None:
+    if (
+        terms.only_in_hours
+        and not asked
+        and (again_at := opening(terms.targets, rules, at, terms.waiting_since)) is not None
+    ):
         return Verdict(reason="out_of_hours", again_at=again_at)
     targets: Iterable[Target | str] = terms.targets or (step.escalate_to,)
     asked_of = (target if isinstance(target, str) or target.kind else target.name for target in targets)
@@ -328,7 +343,7 @@ def plan(header: IncidentHeader, rules: Rules, at: Instant) -> list[Call]:
         pending.remove(step)
         said = verdict(step, header, rules, step.due_at)
         if said.again_at is not None:
-            pending.append(replace(step, due_at=said.again_at))
+            pending.append(waiting(step, step.due_at, said.again_at))
             continue
         if again := following(step, step.due_at):
             pending.append(again)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tocsin.domain import events as ev
 from tocsin.domain.condition import holds
-from tocsin.domain.escalation import Verdict, asked_for, following, missed, next_of, verdict
+from tocsin.domain.escalation import Verdict, asked_for, following, missed, next_of, verdict, waiting
 from tocsin.domain.header import IncidentHeader, cut_text
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
@@ -43,7 +43,7 @@ def _due(running: Running, writer: Writer, step: ev.EscalationStep, rules: Rules
     called_before = step.repeat or (step.terms is not None and step.terms.round)
     said = verdict(step, running.header, rules, now, missing=running.awaited if called_before else ())
     if said.reason:
-        later = replace(step, due_at=said.again_at) if said.again_at else again
+        later = waiting(step, now, said.again_at) if said.again_at else again
         return _skipped(running, writer, step, said.reason, later, now)
     return _fired(
         running,

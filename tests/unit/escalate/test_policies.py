@@ -197,6 +197,27 @@ def test_a_level_for_working_hours_waits_for_them() -> None:
     assert calls(events) == [(10, 2, ("user:bob",)), (12 * 60, 1, ("user:ana",))]
 
 
+def test_working_hours_are_those_of_the_clock_of_whoever_works() -> None:
+    """Nine in the morning in Tokyo is midnight, UTC; by the calendar's own zone it would never be in their hours."""
+    given = rules(level("ana", after=5, only_in_hours=True), calendars={"office": OFFICE})
+    given = replace(given, users={**given.users, "ana": User(working_hours="office", time_zone="Asia/Tokyo")})
+    story, _ = opened(given)
+    assert calls(story.until(3 * 24 * 60)) == [(12 * 60, 1, ("user:ana",))]
+
+
+def test_a_level_waits_for_working_hours_a_week_at_most() -> None:
+    closed = tuple(at(0).date() + timedelta(days=day) for day in range(-1, 40))
+    given = rules(
+        level("ana", after=5, only_in_hours=True, repeat_every=minutes(5), repeat_times=1),
+        calendars={"office": replace(OFFICE, holidays=closed)},
+    )
+    given = replace(given, users={**given.users, "ana": User(working_hours="office")})
+    story, subject = opened(given)
+    week = 7 * 24 * 60
+    assert [(minute, one) for minute, one, _ in calls(story.until(week + 10))] == [(week + 5, 1)]
+    assert [call.at for call in plan(subject.header, given, at(0))][:1] == [at(week + 5)]
+
+
 # ---- each must acknowledge -------------------------------------------------------------------------------------------
 
 

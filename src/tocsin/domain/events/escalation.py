@@ -24,6 +24,8 @@ class StepTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     round_seconds: int = 0
     round_due_at: Instant | None = None
     """When the level was due for the first time in this round; only where rounds follow."""
+    waiting_since: Instant | None = None
+    """Since when it waits for working hours."""
 
 
 class EscalationStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
