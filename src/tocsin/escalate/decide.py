@@ -224,7 +224,8 @@ def _started(
         promises = {target: promise for target, promise in both.items() if promise}
     elif running and isinstance(event, ev.AcknowledgementExpired):
         # Somebody has to answer anew; when it was to be resolved does not change by that.
-        promises = {**promises, **{one: running.promises[one] for one in (RESOLVE, UPDATE) if one in running.promises}}
+        goes_on = running.promises if running.paused_at is None else _standing(running, running.paused_at, event, rules)
+        promises = {**promises, **{one: goes_on[one] for one in (RESOLVE, UPDATE) if one in goes_on}}
     return writer.plan(
         ev.EscalationScheduled,
         running,

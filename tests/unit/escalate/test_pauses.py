@@ -140,3 +140,10 @@ def test_the_end_of_a_quiet_incident_leaves_nothing() -> None:
     story.reads(suppressed(subject, 1))
     assert words(story.reads(subject.resolved(2))) == [("escalation.stopped", "resolved")]
     assert story.state == story.stage.empty()
+
+
+def test_an_acknowledgement_that_expires_while_promises_wait_shortens_none_of_them() -> None:
+    story, subject = begun(rules(row(1, 5), waits=True, resolve=60))
+    for event in (suppressed(subject, 10), subject.acknowledged(20), subject.expired(40), unsuppressed(subject, 110)):
+        story.reads(event)
+    assert story.state.running[subject.header.id].promises["resolve"].due_at == at(160)
