@@ -172,8 +172,8 @@ class Notify:
             yield quiet.muted(event, "", None, rules, now)
         if told or (known is not None and known.owed and not word):
             yield from self._announce(state, event, taken_back, rules, now, known)
-        if known is not None and not word:
-            yield from self._made_up_for(event, known, rules, now)
+        if known is not None:
+            yield from self._made_up_for(event, known, word, rules, now)
 
     def _hold_back(self, state: Ledger, event: ev.IncidentEvent, rules: Rules, now: Instant) -> Iterator[ev.Event]:
         """What would be said of a suppressed incident stands in the ledger with the cause."""
@@ -186,11 +186,13 @@ class Notify:
             yield quiet.suppressed(planned, 1, event.header.suppressed_by, planned.cause, rules, now)
 
     def _made_up_for(
-        self, event: ev.IncidentEvent, known: Muted, rules: Rules, now: Instant
+        self, event: ev.IncidentEvent, known: Muted, word: str, rules: Rules, now: Instant
     ) -> Iterator[ev.DeliveryPlanned]:
-        """The escalations that were taken back, once more."""
+        """The escalations that were taken back, once more, but for those that an answer (`word`) made pointless."""
         cause = ev.event_id(event)
         for call in known.calls:
+            if word and answers(word, call.step):
+                continue
             yield ev.DeliveryPlanned(
                 recorded_at=now,
                 reason="made_up_for",

@@ -199,3 +199,13 @@ def test_the_memory_of_it_survives_a_checkpoint() -> None:
     assert thawed.muted == story.state.muted
     assert thawed.muted[subject.header.id].since == at(6)
     assert [one.step for one in thawed.muted[subject.header.id].calls] == ["escalation.1"]
+
+
+def test_a_call_that_insists_is_made_up_for_though_somebody_has_acknowledged() -> None:
+    story, subject = notify(), Subject()
+    for event in (subject.opened(), subject.acknowledged(1), hushed(subject, 2)):
+        story.reads(event)
+    called(story, call(subject, 3, level=1, rests_on=2))
+    called(story, call(subject, 3, level=2, rests_on=2, insists=True))
+    planned = [event for event in story.reads(loud(subject, 30)) if isinstance(event, ev.DeliveryPlanned)]
+    assert [(event.step, event.reason) for event in planned] == [("escalation.2.insists", "made_up_for")]
