@@ -27,6 +27,7 @@ from tocsin.domain.instant import Instant
 from tocsin.domain.lifecycle import UNFINISHED, Status
 from tocsin.domain.pulse import calm_at, is_reached, seen_with
 from tocsin.domain.rules import CorrelationRule
+from tocsin.domain.rules.correlation import COUNT_MAX
 from tocsin.domain.suppression import (
     FLAPPING,
     INHIBITION,
@@ -80,19 +81,42 @@ def on_events(pen: "Pen", events: Iterable[ev.Event], *, by_person: bool = False
     assert pen.suppression is not None
     watched = (ev.IncidentEvent,) if by_person else _WATCHED if pen.suppression.conditions else _MOVING
     touched: dict[str, str] = {}
+    came: dict[str, dict[str, None]] = {}
     for event in events:
         yield event
         if isinstance(event, watched):
-            touched[event.incident_id] = event.header.suppressed_by if type(event) is ev.AlertResolved else ""
+            quiet = event.header.suppressed_by if type(event) is ev.AlertResolved else ""
+            touched[event.incident_id] = quiet and touched.get(event.incident_id, quiet)
+        if isinstance(event, (ev.Merged, ev.AlertMoved)):
+            source = event.absorbed if isinstance(event, ev.Merged) else event.moved_from
+            came.setdefault(event.incident_id, {})[source] = None
     for incident_id, quiet in touched.items():
         incident = pen.state.incidents.get(incident_id)
         # One that is quiet by its alerts stays so while any of those that are left fires.
         if incident is not None and incident.header.status in UNFINISHED and kind_of(quiet) not in OF_ALERTS:
-            yield from settled(pen, incident, OVER)
+            if incident.is_counted and incident_id in came:
+                verdict = verdict_with(
+                    pen, incident, of_members(pen, incident), _together(pen, incident, came[incident_id])
+                )
+                yield from settled(pen, incident, REACHED, verdict)
+            else:
+                yield from settled(pen, incident, OVER)
+
+
+def _together(pen: "Pen", incident: Incident, sources: Iterable[str]) -> tuple[Instant, ...]:
+    """The sightings that count once members of `sources` have come. Members of one that was loud make it loud: whoever
+    is called for them must not be forgotten for it."""
+    seen = incident.pulse.seen if incident.pulse is not None else ()
+    for source in sources:
+        other = pen.state.incidents.get(source)
+        if other is None or other.pulse is None or not other.pulse.seen:
+            return ()
+        seen = (*seen, *(one for one in other.pulse.seen if one not in seen))
+    return tuple(sorted(seen))[-COUNT_MAX:]
 
 
 _MOVING: Final = (ev.AlertResolved, ev.AlertsLeft, ev.AlertMoved, ev.Merged)
-_WATCHED: Final = (*_MOVING, ev.SeverityRaised)
+_WATCHED: Final = (*_MOVING, ev.SeverityRaised, ev.AcknowledgementExpired, ev.Reannounced, ev.Reopened)
 
 
 def settled(pen: "Pen", incident: Incident, why: str, verdict: Verdict | None = None) -> Iterator[ev.Event]:
@@ -196,24 +220,34 @@ def _counted(pen: "Pen", incident: Incident, seen: tuple[Instant, ...], at: Inst
 # ---- what keeps it quiet ---------------------------------------------------------------------------------------------
 
 
-def verdict_of(pen: "Pen", incident: Incident) -> Verdict:
-    """Everything looked at anew."""
-    return verdict_with(pen, incident, of_members(pen, incident))
+def verdict_of(pen: "Pen", incident: Incident, *, snoozed: bool = True) -> Verdict:
+    """Everything looked at anew; without `snoozed` as if no snooze were left."""
+    return verdict_with(pen, incident, of_members(pen, incident), snoozed=snoozed)
 
 
-def verdict_with(pen: "Pen", incident: Incident, by_alerts: Outcome | None) -> Verdict:
-    """The same where it is known what keeps all its firing alerts quiet."""
-    seen = incident.pulse.seen if incident.pulse is not None else ()
+def verdict_with(
+    pen: "Pen",
+    incident: Incident,
+    by_alerts: Outcome | None,
+    seen: tuple[Instant, ...] | None = None,
+    *,
+    snoozed: bool = True,
+) -> Verdict:
+    """The same where it is known what keeps all its firing alerts quiet, and perhaps which sightings count."""
+    if seen is None:
+        seen = incident.pulse.seen if incident.pulse is not None else ()
     if seen:
         threshold = rule_named(incident.rule, pen.rules).threshold
         seen = () if threshold is None or is_reached(seen, threshold) else seen
-    return Verdict(longer(by_alerts, _own(pen, incident, seen)), seen)
+    return Verdict(longer(by_alerts, _own(pen, incident, seen, snoozed=snoozed)), seen)
 
 
-def _own(pen: "Pen", incident: Incident, seen: tuple[Instant, ...], *, comes_back: bool = False) -> Outcome | None:
+def _own(
+    pen: "Pen", incident: Incident, seen: tuple[Instant, ...], *, comes_back: bool = False, snoozed: bool = True
+) -> Outcome | None:
     found = Outcome(THRESHOLD, None) if seen else None
     snoozed_until = incident.snooze_due_at
-    if snoozed_until is not None and snoozed_until > pen.now:
+    if snoozed and snoozed_until is not None and snoozed_until > pen.now:
         found = longer(found, Outcome(SNOOZE, snoozed_until))
     came_back = incident.pulse.came_back if incident.pulse is not None else ()
     if comes_back:

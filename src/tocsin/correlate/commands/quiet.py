@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tocsin.correlate.closing import SNOOZE
+from tocsin.correlate.suppress import verdict_of
 from tocsin.correlate.write import Pen
 from tocsin.domain import events as ev
 from tocsin.domain.errors import Reject
@@ -36,12 +37,19 @@ def snooze(pen: Pen, incident: Incident, given: dict[str, Any], note: str) -> It
     until = _end(pen, "snooze", given)
     if incident.snooze_due_at != until:
         header = {"suppressed_by": SNOOZE, "suppressed_until": until}
-        yield pen.change(ev.Suppressed, incident, "snoozed", header, snooze_due_at=until, note=note)
+        seen = incident.pulse.seen if incident.pulse is not None else ()
+        yield pen.change(ev.Suppressed, incident, "snoozed", header, snooze_due_at=until, seen=seen, note=note)
 
 
 def unsnooze(pen: Pen, incident: Incident, given: dict[str, Any], note: str) -> Iterator[ev.Event]:
-    if incident.snooze_due_at is not None:
+    """Nobody is called before it is known that nothing else keeps it quiet."""
+    if incident.snooze_due_at is None:
+        return
+    verdict = verdict_of(pen, incident, snoozed=False)
+    if verdict.outcome is None:
         yield snooze_ended(pen, incident, "unsnoozed", note)
+    else:
+        yield pen.change(ev.Suppressed, incident, "unsnoozed", verdict.header, seen=verdict.seen, note=note)
 
 
 def snooze_ended(pen: Pen, incident: Incident, reason: str, note: str = "") -> ev.Unsuppressed:
