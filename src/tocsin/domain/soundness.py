@@ -9,7 +9,7 @@ It writes nothing, and knows nothing of who may write.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any, Final, NamedTuple
@@ -23,6 +23,7 @@ from tocsin.domain.rules import (
     KINDS,
     Calendar,
     LabelMatch,
+    Layer,
     Maintenance,
     Policy,
     Rules,
@@ -31,7 +32,9 @@ from tocsin.domain.rules import (
     User,
     rules_with,
 )
+from tocsin.domain.schedule.calendar import HORIZON
 from tocsin.domain.schedule.check import backup_loop, zone_problem
+from tocsin.domain.wall import reading
 
 DOCUMENT_BYTES_MAX: Final = 248 * 1024
 """Of one document as JSON: with who, when and why it fits an event (256 KB)."""
@@ -52,7 +55,9 @@ COUNT_MAX: Final = {
 }
 """Documents of a kind: all rules are in the memory of every process, and silences are asked for every alert."""
 MATCHERS_MAX: Final = 64
-
+"""Of one silence, one window, one side of an inhibition: each is asked for every alert."""
+_MINUTES: Final = frozenset({"escalate_after_minutes", "repeat_minutes"})
+_YEARS: Final = (1970, 9000)
 
 _PEOPLE: Final = ("team", "user", "schedule")
 _CHANNELS: Final = frozenset({"channels", "notification_channels", "catch_all"})
@@ -229,12 +234,17 @@ def _wrong_document(rules: Rules, after: Rules, key: str) -> list[str]:
     if key == "correlate/rules" and not after.correlation:
         return ["at least one rule is needed"]
     if key == "inhibit/rules":
-        every = [match for rule in after.inhibitions for match in (*rule.source, *rule.target)]
-        return [*_wrong_matchers(every)]
-    return []
+        return [
+            f"{rule.name}: {side}: {one}"
+            for rule in after.inhibitions
+            for side, matchers in (("source", rule.source), ("target", rule.target))
+            for one in _wrong_matchers(matchers)
+        ]
+    return [*_out_of_range(getattr(after, DOCUMENTS[key][0]))]
 
 
 def _wrong(value: Any) -> Iterator[str]:
+    yield from _out_of_range(value)
     if naive := [*_naive(value)]:
         yield from naive
     elif isinstance(value, Silence):
@@ -270,6 +280,29 @@ def _naive(value: Any, name: str = "") -> Iterator[str]:
     elif isinstance(value, tuple):
         for one in value:
             yield from _naive(one, name)
+
+
+def _out_of_range(value: Any, name: str = "") -> Iterator[str]:
+    """Durations and dates, anywhere in a document, with which instants would leave the calendar: whatever adds one up
+    would stop."""
+    if isinstance(value, timedelta):
+        if not timedelta(0) <= value <= HORIZON:
+            yield f"{name}: {value} is not between 0 and {HORIZON.days} days"
+    elif isinstance(value, float | int) and name in _MINUTES:
+        if not 0 <= value <= HORIZON / timedelta(minutes=1):
+            yield f"{name}: {value} is not between 0 and {HORIZON.days} days of minutes"
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        if not _YEARS[0] <= value.year <= _YEARS[1]:
+            yield f"{name}: {value} is not in the years {_YEARS[0]} to {_YEARS[1]}"
+    elif isinstance(value, msgspec.Struct):
+        if isinstance(value, Layer):
+            yield from _out_of_range(reading(value.starts_at).date(), "starts_at")
+            yield from _out_of_range(reading(value.until).date() if value.until else None, "until")
+        for field in value.__struct_fields__:
+            yield from _out_of_range(getattr(value, field), field)
+    elif isinstance(value, tuple | Mapping):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _out_of_range(one, name)
 
 
 def _wrong_policy(policy: Policy) -> Iterator[str]:

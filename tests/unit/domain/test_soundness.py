@@ -10,7 +10,16 @@ import yaml
 
 from tocsin.domain import expiry
 from tocsin.domain.rules import DOCUMENTS, KINDS, Maintenance, Rules, Team, User, documents_of
-from tocsin.domain.soundness import COUNT_MAX, NAME_MAX, Reference, Unsound, channels_in, dangling, rules_after
+from tocsin.domain.soundness import (
+    COUNT_MAX,
+    MATCHERS_MAX,
+    NAME_MAX,
+    Reference,
+    Unsound,
+    channels_in,
+    dangling,
+    rules_after,
+)
 
 PAGE = Path(__file__).parents[3] / "src/tocsin/docs/settings.md"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -75,6 +84,35 @@ def test_more_than_the_most_is_refused_unless_there_are_more_already() -> None:
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     silence = {"matchers": [], "starts_at": "2026-11-21T12:00:00Z", "ends_at": "2026-11-21T11:00:00Z"}
     assert len(refused(Rules(), "silence/x", silence).problems) == 2
+
+
+def test_the_matchers_of_inhibitions_are_limited_by_their_side() -> None:
+    most = [{"name": f"l{number}", "value": "x"} for number in range(MATCHERS_MAX)]
+    rules = [{"name": f"i{number}", "source": most, "target": most} for number in range(3)]
+    assert len(rules_after(Rules(), "inhibit/rules", rules).inhibitions) == 3
+    wrong = refused(Rules(), "inhibit/rules", [*rules, {"name": "big", "source": most, "target": [*most, most[0]]}])
+    assert wrong.problems == ["inhibit/rules: big: target: 65 matchers; at most 64 are allowed"]
+
+
+@pytest.mark.parametrize(
+    ("key", "document"),
+    [
+        ("escalate/rules", [{"escalate_to": "on_call_engineer", "escalate_after_minutes": 1e300}]),
+        ("escalate/rules", [{"escalate_to": "on_call_engineer", "repeat_minutes": 1e300, "repeat_times": 1}]),
+        ("sla/targets", {"critical": {"acknowledge": "P9999999D"}}),
+        ("policy/x", {"levels": [{"targets": [{"kind": "management"}], "after": "P9999999D"}]}),
+        ("policy/x", {"levels": [{"targets": [{"kind": "management"}], "after": "-P1D"}]}),
+        ("calendar/x", {"holidays": ["9999-12-31"]}),
+    ],
+)
+def test_what_would_leave_the_calendar_is_refused(key: str, document: Any) -> None:
+    assert refused(Rules(), key, document).word == "invalid"
+
+
+def test_a_rotation_before_all_calendars_is_refused() -> None:
+    layer = {"users": ["ana"], "starts_at": "0001-01-01T00:00"}
+    rules = Rules(users={"ana": User()})
+    assert refused(rules, "schedule/x", {"time_zone": "Asia/Tokyo", "layers": [layer]}).word == "invalid"
 
 
 def test_channels_are_found_wherever_they_stand() -> None:
