@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from tocsin.api.answer import Failure
+from tocsin.domain.severity import WORDS
 from tocsin.settings.problem import suggestion
 
 WORDS_MAX = 20
@@ -21,6 +22,11 @@ def chosen(name: str, given: Iterable[str], known: Iterable[str]) -> tuple[str, 
         raise Failure(422, "invalid", f"{name}: at most {WORDS_MAX} values")
     for word in words:
         if word not in allowed:
-            hint = suggestion(word, allowed)
+            means = WORDS.get(word.lower())
+            hint = (
+                f", did you mean {means.value!r}?"
+                if means is not None and means in allowed
+                else suggestion(word, allowed)
+            )
             raise Failure(422, "invalid", f"{name}: {word!r} is not one of {', '.join(allowed)}{hint}")
     return words

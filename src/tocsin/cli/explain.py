@@ -9,7 +9,7 @@ import click
 
 from tocsin.cli.client import Client, remote
 from tocsin.cli.exits import USAGE, Ended
-from tocsin.cli.output import document, formatted, heading, pairs, plain, table
+from tocsin.cli.output import document, formatted, heading, pairs, plain, say, table
 from tocsin.cli.suggesting import Suggesting
 
 CALLS: Final = ("at", "after", "state", "what", "reached", "channels", "detail")
@@ -143,6 +143,8 @@ def _line(depth: int, node: Mapping[str, Any]) -> dict[str, Any]:
 
 def _calls(rows: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
     table([_call(row) for row in rows], CALLS, whole=whole)
+    if not any("level" in row for row in rows):
+        say("nobody is called: no level of a policy and no row of escalate.rules is for it in this time")
 
 
 def _call(row: Mapping[str, Any]) -> dict[str, Any]:

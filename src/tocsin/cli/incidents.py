@@ -112,7 +112,8 @@ def show_(client: Client, output: str | None, incident: str) -> None:
     pairs(found, FIELDS)
     if following := found["escalation"]["next"]:
         level, target, due = (plain(following[name]) for name in ("level", "escalate_to", "due_at"))
-        click.echo(f"escalates        to {target} (level {level}) at {due}")
+        when = f"when it is quiet no more (was due {due})" if found.get("suppressed_by") else f"at {due}"
+        click.echo(f"escalates        to {target} (level {level}) {when}")
     if (fitting := found["suggested_playbooks"]) and not found["playbooks"]:
         named = ", ".join(f"{plain(one['name'])} ({one['estimated_duration_minutes']:g} min)" for one in fitting)
         click.echo(f"playbooks        {named}")

@@ -180,6 +180,7 @@ async def test_lists_are_filtered_and_paged(rig: Any) -> None:
     [
         ("/api/incident_response?status=opn", 422, "status: 'opn' is not one of"),
         ("/api/incident_response?severity=hgh", 422, "did you mean 'high'?"),
+        ("/api/incident_response?severity=P1", 422, "did you mean 'critical'?"),
         ("/api/incident_response?limit=0", 422, "limit"),
         ("/api/incident_response?limit=501", 422, "limit"),
         ("/api/incident_response?opened_after=yesterday", 422, "opened_after"),

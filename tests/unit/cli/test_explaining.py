@@ -40,6 +40,14 @@ def test_times_after_the_opening_are_written_as_durations(path: str) -> None:
     done = offline("route", "--labels", "severity=critical,service=shop", "--settings", path)
     (row,) = [line.split("\t") for line in done.stdout.splitlines() if "\tlevel 1 " in line]
     assert row[1] == "15s"
+    assert "nobody is called" not in done.stderr
+
+
+def test_that_nobody_is_called_is_said(path: str) -> None:
+    file = Path(path)
+    file.write_text(file.read_text().replace("rules: [{", "rules: [{condition: {severity: low}, "))
+    done = offline("route", "--labels", "severity=high,service=shop", "--settings", path)
+    assert done.stderr.startswith("nobody is called: ")
 
 
 def test_a_settings_file_is_asked_without_a_running_tocsin(path: str) -> None:
