@@ -20,6 +20,7 @@ def absorb_of(event: ev.Closed, survivor: str) -> Command:
             "title": header.title,
             "severity": header.severity.value,
             "alerts": header.alerts,
+            "firing": header.firing,
         },
     )
 

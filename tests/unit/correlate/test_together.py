@@ -75,6 +75,24 @@ def test_across_partitions_the_other_owner_is_told_what_it_goes_on_with() -> Non
     assert (refused.reason, survivor in refused.message) == ("merged", True)
 
 
+def test_across_partitions_a_resolved_survivor_is_open_again_for_what_fires() -> None:
+    one, absorbed, two, survivor = pair()
+    two.command("resolve", survivor)
+    one.command("merge", absorbed, into=survivor)
+    assert "incident.reopened" in types(delivered(one, two))
+    assert (two.incidents[0].header.status, two.incidents[0].header.acknowledged_at) == ("open", None)
+    assert two.replayed() == two.state
+
+
+def test_across_partitions_a_resolved_survivor_stays_so_when_nothing_fires() -> None:
+    one, absorbed, two, survivor = pair()
+    two.command("resolve", survivor)
+    one.read(alert("a", 1, started=0, severity="critical", status="resolved"))
+    assert one.state.incidents[absorbed].header.firing == 0
+    one.command("merge", absorbed, into=survivor)
+    assert "incident.reopened" not in types(delivered(one, two))
+
+
 def test_who_dies_before_the_command_is_known_to_be_written_writes_it_again_and_it_is_answered_once() -> None:
     one, absorbed, two, survivor = pair()
     one.command("merge", absorbed, into=survivor)

@@ -81,7 +81,7 @@ def merge(pen: Pen, absorbed: Incident, given: dict[str, Any], note: str) -> Ite
 
 
 def absorb(pen: Pen, survivor: Incident, given: dict[str, Any], note: str) -> Iterator[ev.Event]:
-    """The other half of a merge across partitions: this incident goes on."""
+    """The other half of a merge across partitions: this incident goes on; resolved, it is open again for what fires."""
     known = survivor.details.absorbed if survivor.details is not None else ()
     if any(one.id == given["absorbed"] for one in known):
         return
@@ -89,6 +89,8 @@ def absorb(pen: Pen, survivor: Incident, given: dict[str, Any], note: str) -> It
         raise Reject("too_many", f"{survivor.header.number} has absorbed {ABSORBED_MAX} incidents already")
     told = {name: given[name] for name in ("absorbed", "number", "title", "alerts") if name in given}
     yield pen.change(ev.Absorbed, survivor, "merged_by_person", **told)
+    if survivor.header.status is Status.RESOLVED and given.get("firing", 0):
+        yield reopened(pen, survivor, "merged_by_person")
     was = survivor.header.severity
     severity = known_severity(given.get("severity", ""), pen.rules)
     if severity is not None and severity.rank < was.rank:

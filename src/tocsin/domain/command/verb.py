@@ -214,6 +214,7 @@ TABLE: Final[Mapping[str, Verb]] = {
             "title": Argument(help="Its title"),
             "severity": Argument(Kind.SEVERITY, "Its severity", WORD_MAX),
             "alerts": Argument(Kind.WHOLE, "Its alerts"),
+            "firing": Argument(Kind.WHOLE, "Those of them that fire"),
         },
         internal=True,
     ),
