@@ -9,6 +9,7 @@ from tocsin.cli.output import document, formatted, heading, plain, show, table
 from tocsin.cli.suggesting import Suggesting
 
 COLUMNS: Final = ("word", "severity", "respond", "recover", "update", "meaning")
+PROMISES: Final = {"respond": "acknowledge", "recover": "resolve", "update": "update"}
 
 
 @click.group(cls=Suggesting)
@@ -28,7 +29,7 @@ def list_(client: Client, output: str | None) -> None:
     found = client.get("/api/v1/severity")
     if document(found, output):
         return
-    levels = [_timed(level) for level in found["levels"]]
+    levels = [_timed(level, found["promises"].get(level["severity"], {})) for level in found["levels"]]
     show(levels, output=output, columns=COLUMNS, wide=(), name="word")
     if output == "name":
         return
@@ -55,9 +56,9 @@ def of(client: Client, output: str | None, impact: str, urgency: str) -> None:
         click.echo(plain(level if level == word or output == "name" else f"{level} ({word})"))
 
 
-def _timed(level: dict[str, Any]) -> dict[str, Any]:
-    """The level with its promises as people write them."""
-    return {**level, **{name: _text(level[f"{name}_seconds"]) for name in ("respond", "recover", "update")}}
+def _timed(level: dict[str, Any], promise: dict[str, Any]) -> dict[str, Any]:
+    """The level with what is promised in force, as people write it: the settings may promise other than the scheme."""
+    return {**level, **{name: _text(promise.get(f"{kind}_seconds")) for name, kind in PROMISES.items()}}
 
 
 def _text(seconds: float | None) -> str:

@@ -11,6 +11,7 @@ Run = Callable[..., Result]
 
 SETTINGS = """
 severity: {scheme: p1-p4}
+sla: {critical: {acknowledge: 3m, resolve: 30m}}
 people:
   users:
     ana: {name: Ana, contacts: {email: ana@example.org}, channels: console}
@@ -71,7 +72,8 @@ def test_changes_are_reported_and_listed(run: Run) -> None:
 
 def test_severities_are_called_as_the_scheme_does(run: Run) -> None:
     listed = run("severity", "list").stdout
-    assert "P1\tcritical\t15m\t" in listed
+    assert "P1\tcritical\t3m\t30m\t\t" in listed  # the settings promise other than the scheme
+    assert "P2\thigh\t\t\t\t" in listed
     assert "high\tcritical\thigh\tmedium" in listed
     assert run("severity", "list", "-o", "name").stdout == "P1\nP2\nP3\nP4\n"
     assert run("severity", "of", "high", "high").stdout == "P1 (critical)\n"
