@@ -1,7 +1,6 @@
 """A member of a consumer group whose Faust app dies takes the process along: nobody else would notice."""
 
 import asyncio
-import threading
 from pathlib import Path
 from typing import ClassVar
 
@@ -106,28 +105,3 @@ async def test_a_failure_beside_the_way_of_records_ends_the_process(kafka: str, 
         async with asyncio.timeout(10):
             reason = await node.failed()
         assert "division" in f"{reason} {reason.__cause__}"
-
-
-async def test_a_stop_does_not_wait_for_a_group_that_does_not_answer(
-    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await topics.create(kafka, prefix)
-    asked, answers = asyncio.Event(), asyncio.Event()
-    async with running(kafka, prefix) as (node, members, _):
-        await ready(node)
-        share = members.members["core"].share
-        suspend = share.suspend
-
-        async def held(grace: float) -> None:
-            asked.set()
-            await answers.wait()
-            await suspend(grace)
-
-        monkeypatch.setattr(share, "suspend", held)
-        before = set(threading.enumerate())
-        async with running(kafka, prefix):
-            async with asyncio.timeout(20):
-                await asked.wait()  # the second has asked to join, and the group waits for the first
-        left = [thread.name for thread in set(threading.enumerate()) - before if not thread.daemon]
-        answers.set()
-    assert not [name for name in left if "asyncio" not in name], "the process would stay"
