@@ -62,7 +62,10 @@ def test_what_follows_an_outage_and_a_broken_promise_is_read(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("escalate: {policies: {db: {levels: [{targets: usr:ana}]}}}", "'usr' is no kind of target, did you mean 'user'"),
+        (
+            "escalate: {policies: {db: {levels: [{targets: usr:ana}]}}}",
+            "'usr' is no kind of target, did you mean 'user'",
+        ),
         ("escalate: {policies: {db: {levels: [{targets: user:anna}]}}}", "did you mean 'ana'"),
         ("escalate: {policies: {db: {levels: []}}}", "at least one"),
         ("escalate: {policies: {db: {levels: [{targets: dba, repeat_times: 2}]}}}", "repeat_every"),
