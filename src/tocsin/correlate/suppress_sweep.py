@@ -73,6 +73,8 @@ def step(pen: Pen, partition_key: str, cursor: str) -> Iterator[ev.Event]:
         looks += 1
         if incident.header.status not in UNFINISHED:
             continue
+        if incident.loud_due_at is not None and incident.loud_due_at <= pen.now:
+            continue  # its deadline is due as well, and says why
         found, looked = _of_peeked(pen, incident)
         looks += looked
         verdict = verdict_with(pen, incident, found)
