@@ -9,8 +9,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
-import re2
-
 __all__ = ["PATTERN_MAX", "PatternError", "part_test", "whole_test"]
 
 PATTERN_MAX: Final = 1000
@@ -25,19 +23,17 @@ class PatternError(ValueError):
     """It is not a pattern, or it is too large; the message says what is wrong."""
 
 
-def _options() -> Any:
+def _compiled(pattern: str) -> Any:
+    import re2  # here: who only reads events, as subscribers do, asks for no pattern
+
+    if len(pattern) > PATTERN_MAX:
+        raise PatternError(f"it has {len(pattern)} characters, at most {PATTERN_MAX} are taken")
     options = re2.Options()
     options.max_mem = MEMORY_MAX
     options.never_capture = True
     options.log_errors = False
-    return options
-
-
-def _compiled(pattern: str) -> Any:
-    if len(pattern) > PATTERN_MAX:
-        raise PatternError(f"it has {len(pattern)} characters, at most {PATTERN_MAX} are taken")
     try:
-        return re2.compile(pattern, _options())
+        return re2.compile(pattern, options)
     except re2.error as error:
         raise PatternError(error.args[0].decode("utf-8", "replace")) from None
 
