@@ -21,11 +21,11 @@ from mutation.mutants import Mutant, modules, mutants
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 ROOT: Final = Path(__file__).parents[2]
-COUNT: Final = int(os.environ.get("TOCSIN_MUTANTS", "20"))
+COUNT: Final = int(os.environ.get("TOCSIN_MUTANTS", "10"))
 AT_LENGTH: Final = 200
 NOTICED_AT_LENGTH: Final = 0.85
 NOTICED_IN_A_SAMPLE: Final = 0.7
-"""Of twenty by chance: three in a row that nobody could notice must not stop a change."""
+"""Of ten by chance: three in a row that nobody could notice must not stop a change."""
 SECONDS_MAX: Final = 180
 PACKAGES: Final = ("domain", "correlate", "escalate", "notify", "settings", "wire", "ingest")
 SUITE: Final = (*(f"tests/unit/{package}" for package in PACKAGES), "tests/property", "tests/scenarios")
