@@ -36,6 +36,8 @@ OPEN_SHOWN: Final = 100
 
 Name = Annotated[str, Path(max_length=128, description="Schedule")]
 Moment = Annotated[str, Query(max_length=40, description="ISO 8601; without an offset by the clock of the schedule")]
+Begin = Annotated[Moment, Query(alias="from")]
+End = Annotated[Moment, Query(alias="to")]
 
 router = APIRouter(tags=["on call"])
 
@@ -92,8 +94,8 @@ def one(serving: Served, schedule: Name, at: Moment = "") -> Response:
 def final(
     serving: Served,
     schedule: Name,
-    begin: Annotated[Moment, Query(alias="from")] = "",
-    end: Annotated[Moment, Query(alias="to")] = "",
+    begin: Begin = "",
+    end: End = "",
 ) -> Response:
     """Default: from today's midnight for 14 days. A shift without a user is time in which nobody is on duty."""
     start, until = _range(serving, schedule, begin, end)
@@ -106,8 +108,8 @@ def final(
 def report(
     serving: Served,
     schedule: Name,
-    begin: Annotated[Moment, Query(alias="from")] = "",
-    end: Annotated[Moment, Query(alias="to")] = "",
+    begin: Begin = "",
+    end: End = "",
 ) -> Response:
     """Default: the 14 days from today's midnight. Nights (22 to 6) and weekends are those of each user's zone."""
     start, until = _range(serving, schedule, begin, end)

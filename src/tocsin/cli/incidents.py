@@ -9,6 +9,7 @@ from tocsin.cli.client import Client, remote
 from tocsin.cli.incident_verbs import add_verbs
 from tocsin.cli.output import document, formatted, heading, pairs, plain, say, show, table
 from tocsin.cli.suggesting import Suggesting
+from tocsin.domain.details import PLAIN
 
 COLUMNS: Final = ("number", "severity", "status", "title", "service", "opened_at", "alerts")
 WIDE: Final = ("team", "assignee", "category", "occurrences", "acknowledged_by", "id")
@@ -42,18 +43,7 @@ FIELDS: Final = (
     "merged_into",
     "linked",
 )
-SAID: Final = (
-    "suppressed_until",
-    "watched_until",
-    "urgency",
-    "incident_type",
-    "server_id",
-    "root_cause",
-    "root_cause_category",
-    "resolution",
-    "prevention",
-    "rca_link",
-)
+SAID: Final = ("suppressed_until", "watched_until", *PLAIN)
 FOLLOW_UP_COLUMNS: Final = ("id", "text", "owner", "due_at", "done_at", "done_by", "link")
 STEP_COLUMNS: Final = ("step", "outcome", "by", "at", "note", "text")
 RECORD_COLUMNS: Final = ("at", "kind", "by", "text", "link")

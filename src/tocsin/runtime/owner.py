@@ -165,9 +165,12 @@ class Owner:
             await self._settle()
         return busy
 
+    async def _slice(self, topic: Topic) -> Sequence[Record]:
+        return await self.world.read(topic.name, self.partition, self.next(topic.name))
+
     async def _read_to(self, topic: Topic, end: int) -> None:
         while self.next(topic.name) < end:
-            await self.take(topic, await self.world.read(topic.name, self.partition, self.next(topic.name)))
+            await self.take(topic, await self._slice(topic))
 
     async def take(self, topic: Topic, records: Sequence[Record]) -> None:
         """Decide records of one source, whatever their place: those below the position are dropped, holes are read."""
@@ -196,11 +199,7 @@ class Owner:
     async def _fill_hole(self, topic: Topic, end: int) -> None:
         """Work what lies between the position and `end`; the caller was given records from further on."""
         while (offset := self.next(topic.name)) < end:
-            records = [
-                record
-                for record in await self.world.read(topic.name, self.partition, self.next(topic.name))
-                if record.offset < end
-            ]
+            records = [record for record in await self._slice(topic) if record.offset < end]
             if not records or records[0].offset != offset:
                 found = records[0].offset if records else end
                 raise SourceLost("source_trimmed", f"{topic.name}/{self.partition}: {offset} to {found} cannot be read")

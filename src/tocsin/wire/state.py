@@ -99,9 +99,9 @@ class IncidentState(msgspec.Struct, frozen=True, kw_only=True):
     answers: tuple[Answer, ...] = ()
     """Who has acknowledged on behalf of whom since the opening."""
     absorbed: tuple[AbsorbedIncident, ...] = ()
+    """Incidents of other partitions that were merged into this one."""
     playbooks: tuple[PlaybookRun, ...] = ()
     """Those that were begun, with who did which step when."""
-    """Incidents of other partitions that were merged into this one."""
     snoozed_until: Instant | None = None
     watched_until: Instant | None = None
     closing_held: bool = False
