@@ -57,6 +57,8 @@ class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
     possible_duplicate: bool = False
     jitter: float = 0.0
     """0..1, drawn by the runtime: randomness is an argument."""
+    handle: str = ""
+    """The provider's name of what was made: see `Effect.handle`."""
 
 
 class RulesChanged(msgspec.Struct, frozen=True):
@@ -85,6 +87,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     contacts: dict[str, tuple[str, ...]]
     context: dict[str, object]
     page: bool = False
+    handle: str = ""
+    """What the last delivery for the same incident, channel and recipient made at the provider; empty = nothing yet."""
 
 
 class Want(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from tocsin.api.app import create
 from tocsin.api.server import Server
+from tocsin.notify.channel import Around
 from tocsin.notify.channels.build import build
 from tocsin.persist.sqlite import EventLog
 from tocsin.runtime.broker import Broker
@@ -89,7 +90,7 @@ async def running(settings: Settings, *, drain: float = DRAIN_SECONDS) -> AsyncI
             settings.event_log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             event_log = EventLog.open(settings.event_log_path, holder=f"tocsin run, instance {settings.instance}")
             stack.callback(event_log.close)
-        channels = build(settings.channels(), instance=settings.instance)
+        channels = build(settings.channels(), Around(instance=settings.instance))
         for channel in channels.values():
             stack.push_async_callback(channel.close)
         node = Node(

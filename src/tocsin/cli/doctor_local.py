@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from tocsin.domain.errors import TocsinError
+from tocsin.notify.channel import Around
 from tocsin.notify.channels.build import build
 from tocsin.notify.channels.options import BadChannels
 from tocsin.persist.schema import open_reader
@@ -43,7 +44,7 @@ def settings_findings(path: Path | None, environ: Mapping[str, str]) -> tuple[Se
     where = str(path) if path else "no file: defaults and variables"
     found = [warned("settings", *_halves(warning)) for warning in settings.warnings()]
     try:
-        build(settings.channels(), instance=settings.instance)
+        build(settings.channels(), Around(instance=settings.instance))
     except BadChannels as error:
         found.append(failed("channels", str(error), "correct notify.channels"))
     return settings, found or [fine("settings", where)]

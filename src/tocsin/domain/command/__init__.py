@@ -34,4 +34,6 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Incident id or number; empty for `declare`."""
     reason: str = ""
     actor: str = "unknown"
+    origin: str = ""
+    """The channel over which it came; empty = people's own, over the API. What it brings about is not told there."""
     arguments: dict[str, Any] = {}

@@ -48,6 +48,8 @@ class DeliveryDelivered(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=
     receipt: str = ""
     duration_seconds: float = 0.0
     possible_duplicate: bool = False
+    handle: str = ""
+    """The provider's name of what was made: a message's place, a ticket's id."""
 
 
 class DeliveryFailed(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):

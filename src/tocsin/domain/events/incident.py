@@ -17,6 +17,8 @@ class IncidentEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     incident_id: str
     version: int
     header: IncidentHeader
+    origin: str = ""
+    """The channel over which it was asked for: it is not told there again."""
 
 
 class Opened(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,7 +7,7 @@ Invariant: either all are built, or every problem of all of them is told at once
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tocsin.notify.channel import Channel
+from tocsin.notify.channel import Around, Channel
 from tocsin.notify.channels.console import Console
 from tocsin.notify.channels.email import Email
 from tocsin.notify.channels.options import OPTIONS, BadChannels, values_of
@@ -17,8 +17,8 @@ TYPES: Final = tuple(OPTIONS)
 """The types of channels there are."""
 
 
-def build(settings: Mapping[str, Mapping[str, Any]], *, instance: str = "tocsin") -> dict[str, Channel]:
-    """The channels of `settings` by name; `instance` stands in the ids of mails.
+def build(settings: Mapping[str, Mapping[str, Any]], around: Around | None = None) -> dict[str, Channel]:
+    """The channels of `settings` by name; the instance of `around` stands in the ids of mails.
 
     Raises:
         BadChannels: some cannot be built; its `problems` name each option, and no secret.
@@ -28,7 +28,7 @@ def build(settings: Mapping[str, Mapping[str, Any]], *, instance: str = "tocsin"
     for name, options in settings.items():
         try:
             values = values_of(name, options)
-            built[name] = _MAKERS[options["type"]](name, values, instance)
+            built[name] = _MAKERS[options["type"]](name, values, around or Around())
         except BadChannels as error:
             problems += error.problems
         except ValueError as error:
@@ -38,27 +38,27 @@ def build(settings: Mapping[str, Mapping[str, Any]], *, instance: str = "tocsin"
     return built
 
 
-def _console(name: str, values: dict[str, Any], instance: str) -> Channel:
+def _console(name: str, values: dict[str, Any], around: Around) -> Channel:
     return Console(name)
 
 
-def _webhook(name: str, values: dict[str, Any], instance: str) -> Channel:
+def _webhook(name: str, values: dict[str, Any], around: Around) -> Channel:
     return Webhook(name, values.pop("url"), **values)
 
 
-def _email(name: str, values: dict[str, Any], instance: str) -> Channel:
+def _email(name: str, values: dict[str, Any], around: Around) -> Channel:
     to = values.pop("to")
     return Email(
         name,
         values.pop("host"),
         values.pop("from"),
         to=(to,) if isinstance(to, str) else tuple(to),
-        instance=instance,
+        instance=around.instance,
         **values,
     )
 
 
-_MAKERS: Final[dict[str, Callable[[str, dict[str, Any], str], Channel]]] = {
+_MAKERS: Final[dict[str, Callable[[str, dict[str, Any], Around], Channel]]] = {
     "console": _console,
     "webhook": _webhook,
     "email": _email,
