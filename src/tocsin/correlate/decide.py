@@ -70,7 +70,7 @@ class Correlate:
             pen = self._pen(state, rules, now, given.cause)
             return on_sighting(pen, given) if pen.suppression is None else _watched(pen, on_sighting(pen, given))
         if isinstance(given, Command):
-            pen = self._pen(state, rules, now, given.command_id, given.actor)
+            pen = self._pen(state, rules, now, given.command_id, given.actor, given.origin)
             return _watched(pen, on_command(pen, given), by_person=True)
         if isinstance(given, CommandSent):
             pen = self._pen(state, rules, now, given.command_id)
@@ -86,7 +86,9 @@ class Correlate:
     def repeats(self, state: State, batch: Batch, first: int, rules: Rules, now: Instant) -> tuple[Tallied | None, int]:
         return sum_of_repeats(state, batch, first, rules.version, now)
 
-    def _pen(self, state: State, rules: Rules, now: Instant, cause: str, actor: str = "tocsin") -> Pen:
+    def _pen(
+        self, state: State, rules: Rules, now: Instant, cause: str, actor: str = "tocsin", origin: str = ""
+    ) -> Pen:
         ready = self._ready
         if ready is None or ready[0] is not rules:
             found = Suppression(rules, now)
@@ -95,7 +97,7 @@ class Correlate:
         inhibitions = suppression.inhibitions if suppression is not None else ()
         if (state.sources.inhibitions if state.sources is not None else ()) != inhibitions:
             state.sources = sources_of(state, inhibitions)
-        return Pen(state, rules, now, cause, self.partition, self.partitions, actor, suppression)
+        return Pen(state, rules, now, cause, self.partition, self.partitions, actor, suppression, origin)
 
     def due(self, state: State) -> Deadline | None:
         return state.agenda.next()

@@ -13,6 +13,7 @@ def absorb_of(event: ev.Closed, survivor: str) -> Command:
         verb="absorb",
         incident=survivor,
         actor=event.actor,
+        origin=event.origin,
         reason=event.note,
         arguments={
             "absorbed": event.incident_id,

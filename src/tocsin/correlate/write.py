@@ -33,7 +33,7 @@ HEADER_LINK_MAX = 300
 class Pen:
     """Writes the events of one decision."""
 
-    __slots__ = ("actor", "cause", "now", "partition", "partitions", "rules", "state", "suppression")
+    __slots__ = ("actor", "cause", "now", "origin", "partition", "partitions", "rules", "state", "suppression")
 
     def __init__(
         self,
@@ -45,8 +45,10 @@ class Pen:
         partitions: int,
         actor: str = ev.SYSTEM,
         suppression: Suppression | None = None,
+        origin: str = "",
     ) -> None:
-        """`suppression`: what the rules keep quiet; None = nothing."""
+        """`suppression`: what the rules keep quiet; None = nothing. `origin`: the channel over which it is asked for;
+        only what was asked for carries it, not what follows from it for others."""
         self.state = state
         self.rules = rules
         self.now = now
@@ -55,6 +57,7 @@ class Pen:
         self.partition = partition
         self.partitions = partitions
         self.suppression = suppression
+        self.origin = origin
 
     def stamps(self, reason: str) -> dict[str, Any]:
         """The fields that every event of this decision has."""
@@ -83,6 +86,7 @@ class Pen:
             incident_id=incident.id,
             version=incident.version + 1,
             header=fitted(replaced) if "title" in after else replaced,
+            origin=self.origin,
             **self.stamps(reason),
             **fields,
         )
@@ -194,6 +198,7 @@ class Pen:
             actor=self.actor,
             cause=self.cause,
             rules_version=self.rules.version,
+            origin=self.origin,
             **fields,
         )
 

@@ -288,7 +288,7 @@ def _answered(recipient: str, event: ev.Acknowledged | ev.Investigating, rules: 
     said = {target, *getattr(event, "answered", ())}
     if recipient in said or recipient.partition(":")[2] in said:
         return True
-    return not target and event.actor in standing_for(recipient, rules)
+    return not target and event.actor.removeprefix("user:") in standing_for(recipient, rules)
 
 
 def _requested(

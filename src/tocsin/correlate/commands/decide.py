@@ -48,6 +48,7 @@ def on_command(pen: Pen, command: Command) -> Iterator[ev.Event]:
             written.append(ev.event_id(event))
             incident_id = incident_id or ev.subject_of(event)
             yield event
+        pen.origin = ""  # what follows for others was not asked for: it is news to that channel, too
     except (Reject, IllegalTransition) as error:
         word = error.word if isinstance(error, Reject) else "illegal_transition"
         yield _outcome(pen, ev.CommandRejected, command, word, message=str(error))
