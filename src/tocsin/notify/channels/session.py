@@ -39,7 +39,7 @@ class Session:
         address = URL(url, encoded=PLAIN.fullmatch(url) is not None)
         self._authorization = _authorization(address)
         self._address = address.with_user(None)
-        self._proxy = _proxy_of(address)
+        self._proxy = proxy_of(address)
         self._tls = certificates() if "https" in (address.scheme, self._proxy and self._proxy.scheme) else True
         self._connections = connections
         self._user_agent = user_agent
@@ -85,7 +85,7 @@ def certificates() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=file or certifi.where())
 
 
-def _proxy_of(address: URL) -> URL | None:
+def proxy_of(address: URL) -> URL | None:
     """The proxy that the environment names for `address`.
 
     Raises:
