@@ -48,7 +48,7 @@ async def test_a_mail_has_text_and_html_and_both_say_it_all() -> None:
     async with smtp_receiver() as receiver:
         await mailed(effect(), receiver=receiver)
     (mail,) = receiver.mails
-    assert mail["Subject"] == "[CRITICAL] INC-2026-11-21-001 Escalation 1: Disk of shop is full"
+    assert mail["Subject"] == "[CRITICAL, escalation 1] INC-2026-11-21-001 Disk of shop is full"
     for kind in ("plain", "html"):
         text = text_of(mail, kind)
         for word in (

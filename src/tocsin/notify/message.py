@@ -1,13 +1,14 @@
 """What a message says to a person, once for all channels: in words, without markup.
 
-In: the context of a delivery. Out: `Message`. Invariants: no text holds a control character (texts of several lines
-keep their line breaks); links are http or https; whatever a source wrote stays text. A context with gaps gives a
-message with gaps.
-It knows no channel: escaping for HTML, a terminal or a header is theirs.
+In: the context of a delivery. Out: `Message`, and all of it as plain text. Invariants: no text holds a control
+character (texts of several lines keep their line breaks); links are http or https; whatever a source wrote stays text;
+subjects of one incident differ within their brackets only, so that readers who sort by subject keep them together
+(RFC 5256 §2.1). A context with gaps gives a message with gaps.
+It knows no channel: escaping for HTML, a terminal or a header is theirs, and so are links into tocsin.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,6 +21,10 @@ LINK_MAX: Final = 2000
 """Characters of an address: browsers and mail readers take no longer ones reliably."""
 LINKS_MAX: Final = 12
 LINKS_FIRST: Final = ("runbook", "dashboard", "generator")
+ROWS_MAX: Final = 50
+"""Incidents that a digest names: more are counted, and better looked up."""
+NAMES_MAX: Final = 8
+"""Others who were told: more are counted."""
 
 _CONTROL: Final = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
@@ -44,20 +49,45 @@ _CALLED: Final = {
     "sla_breached": "It should be resolved by now",
 }
 """Why a call is made, where it is not that nobody has answered."""
+_TAGS: Final = {
+    "incident.reopened": "open again",
+    "incident.acknowledgement_expired": "acknowledgement expired",
+    "sla.at_risk": "promise at risk",
+    "sla.breached": "promise broken",
+}
+"""What stands beside the severity in the subject."""
+_OVER: Final = frozenset({"resolved", "closed"})
+"""Statuses in which nobody is asked to answer."""
 _GOOD: Final = frozenset({"incident.resolved", "incident.closed", "incident.mitigated", "incident.acknowledged"})
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One incident in a digest."""
+
+    number: str
+    title: str
+    severity: str
+    """As people call it."""
+    grade: str
+    incident_id: str
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One message in words."""
 
     subject: str
-    """One line that stands alone: the incident, how bad, what has happened."""
+    """One line that stands alone: how bad, the incident, its title."""
     headline: str
     """What has happened."""
     good: bool
     """Nobody is asked to do anything."""
+    asks: bool = False
+    """Somebody is asked to acknowledge."""
     title: str
     severity: str
+    """As people call it."""
+    grade: str = ""
+    """The severity in tocsin's own word, whatever the scheme: what colours and ranks go by."""
     number: str
     incident_id: str
     facts: tuple[tuple[str, str], ...]
@@ -70,6 +100,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """May have several lines."""
     upcoming: str = ""
     """What escalates next."""
+    rows: tuple[Row, ...] = ()
+    """The incidents of a digest."""
+    more: int = 0
+    """Incidents of a digest that are not named."""
 
 
 def clean(text: object, limit: int = 1000) -> str:
@@ -84,20 +118,21 @@ def one_line(text: object, limit: int = 300) -> str:
 
 def message_of(context: Mapping[str, Any]) -> Message:
     """The message for the context of a delivery."""
+    if context.get("digest"):
+        return _digest(context["digest"])
     incident: Mapping[str, Any] = context.get("incident") or {}
     kind = str(context.get("type", ""))
-    severity = one_line(incident.get("severity_label") or str(incident.get("severity", "")).upper())
     number, title = one_line(incident.get("number", "")), one_line(incident.get("title", ""))
+    answered = bool(incident.get("acknowledged_at")) and not context.get("escalation")
     good = kind in _GOOD
-    tag = _HEADLINES[kind] if good else severity
-    level = (context.get("escalation") or {}).get("level")
-    called = f"Escalation {level}: " if level is not None else ""
     return Message(
-        subject=one_line(f"[{tag}] {number} {called}{title}", 200),
+        subject=one_line(f"[{_tag(kind, context, incident)}] {number} {title}", 200),
         headline=_headline(kind, context, incident),
         good=good,
+        asks=bool(incident.get("id")) and not good and not answered and str(incident.get("status")) not in _OVER,
         title=title,
-        severity=severity,
+        severity=_severity(incident),
+        grade=one_line(incident.get("severity", "")).lower(),
         number=number,
         incident_id=one_line(incident.get("id", "")),
         facts=tuple(_facts(context, incident)),
@@ -105,6 +140,79 @@ def message_of(context: Mapping[str, Any]) -> Message:
         summary=clean(incident.get("summary", "")),
         note=clean(context.get("note", "")),
         upcoming=_upcoming(context.get("next")),
+    )
+
+
+def body_of(message: Message) -> str:
+    """All of `message` but its subject, as plain text in paragraphs."""
+    named = "  ".join(word for word in (message.severity, message.number) if word)
+    rows = [f"{row.severity:<10}{row.number}  {row.title}".strip() for row in message.rows]
+    if message.more:
+        rows.append(f"and {_count(message.more, 'more incident')}")
+    paragraphs = (
+        message.headline,
+        "\n".join(line for line in (message.title, named) if line),
+        "\n".join(rows),
+        "\n".join(f"{label + ':':<13} {value}" for label, value in message.facts),
+        f"{message.upcoming}." if message.upcoming else "",
+        message.summary,
+        f"Note: {message.note}" if message.note else "",
+        "\n".join(f"{name}: {url}" for name, url in message.links),
+    )
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _severity(incident: Mapping[str, Any]) -> str:
+    return one_line(incident.get("severity_label") or str(incident.get("severity", "")).upper())
+
+
+def _tag(kind: str, context: Mapping[str, Any], incident: Mapping[str, Any]) -> str:
+    """What the brackets of the subject hold; they nest in no mail reader."""
+    level = (context.get("escalation") or {}).get("level")
+    called = _TAGS.get(kind, "") if level is None else f"escalation {level}"
+    words = [_HEADLINES[kind]] if kind in _GOOD else [_severity(incident), called]
+    return ", ".join(word for word in words if word).replace("[", "(").replace("]", ")")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def _digest(digest: Mapping[str, Any]) -> Message:
+    """One message that stands for `count` others."""
+    listed: list[Mapping[str, Any]] = list(digest.get("incidents") or ())
+    rows = tuple(
+        Row(
+            number=one_line(one.get("number", "")),
+            title=one_line(one.get("title", "")),
+            severity=_severity(one),
+            grade=one_line(one.get("severity", "")).lower(),
+            incident_id=one_line(one.get("id", "")),
+        )
+        for one in listed[:ROWS_MAX]
+    )
+    more = int(digest.get("more") or 0) + len(listed) - len(rows)
+    incidents, messages = len(rows) + more, int(digest.get("count") or 0)
+    about = _count(incidents, "incident")
+    first = f": {rows[0].number} {rows[0].title}" if rows else ""
+    others = f" and {incidents - 1:,} more" if rows and incidents > 1 else ""
+    facts = (
+        ("Messages", f"{messages:,}"),
+        ("Incidents", f"{incidents:,}"),
+        ("From", instant_text(digest.get("since"))),
+        ("To", instant_text(digest.get("until"))),
+    )
+    return Message(
+        subject=f"[Digest] {about}{one_line(first, 150)}{others}",
+        headline=f"{_count(messages, 'message')} about {about} in one",
+        good=False,
+        title=about,
+        severity="",
+        number="",
+        incident_id="",
+        facts=tuple((label, value) for label, value in facts if value),
+        rows=rows,
+        more=more,
     )
 
 
@@ -133,15 +241,53 @@ def _facts(context: Mapping[str, Any], incident: Mapping[str, Any]) -> list[tupl
         ("Service", incident.get("service", "")),
         ("Status", incident.get("status", "")),
         ("Alerts", f"{alerts}, {firing} firing" if alerts else ""),
+        ("Changed", _changes(context.get("since"), incident)),
         ("Opened", instant_text(incident.get("opened_at"))),
         ("Category", incident.get("category", "")),
         ("Team", incident.get("team", "")),
         ("Acknowledged", incident.get("acknowledged_by", "")),
+        ("Also told", _others(context.get("also") or ())),
         ("Late by", f"{late:.0f} s" if late >= 1 else ""),
         ("Suppressed", _suppression(context.get("suppressed"))),
         ("Happened", instant_text(context.get("recorded_at"))),
     ]
     return [(label, one_line(value)) for label, value in rows if value]
+
+
+def _changes(since: Mapping[str, Any] | None, incident: Mapping[str, Any]) -> str:
+    """What is different from what the last message to the same recipient over the same channel said."""
+    if not since:
+        return ""
+    changes = []
+    if (was := str(since.get("severity", ""))) and was != str(incident.get("severity", "")):
+        now = incident.get("severity_label") or incident.get("severity", "")
+        changes.append(f"severity from {since.get('severity_label') or was} to {now}")
+    for name in ("status", "alerts"):
+        then, now = since.get(name), incident.get(name)
+        if then not in (None, "") and str(then) != str(now):
+            changes.append(f"{name} from {then} to {now}")
+    return f"{', '.join(changes) or 'nothing'}, since {instant_text(since.get('recorded_at'))}"
+
+
+def _others(also: Iterable[Mapping[str, Any]]) -> str:
+    """Who else was told, each once with all channels."""
+    channels: dict[str, list[str]] = {}
+    for one in also:
+        channels.setdefault(_called(str(one.get("recipient", ""))), []).append(str(one.get("channel", "")))
+    names = []
+    for name, over in channels.items():
+        listed = ", ".join(dict.fromkeys(over))
+        names.append(f"{name} ({listed})" if name else listed)
+    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+    return ", ".join(names[:NAMES_MAX]) + more
+
+
+def _called(recipient: str) -> str:
+    """`user:ana` is ana, `team:dba` is team dba; a channel's own address has no name besides the channel's."""
+    kind, _, name = recipient.partition(":")
+    if kind == "channel":
+        return ""
+    return name if kind == "user" and name else recipient.replace(":", " ", 1)
 
 
 def _suppression(was: Mapping[str, Any] | None) -> str:
