@@ -4,7 +4,7 @@ topics would break co-partitioning. Whoever changes a set gives the group a new 
 from tocsin import topology
 from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.core_share import CoreShare
-from tocsin.runtime.effects import Lanes
+from tocsin.runtime.lanes import Lanes
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.runtime.supervisor import Supervisor
 from tocsin.testing.broker import MemoryBroker

@@ -15,9 +15,9 @@ from typing import Final
 
 from tocsin import topology
 from tocsin.runtime.arrivals import Place
-from tocsin.runtime.effects import Lanes
 from tocsin.runtime.group import Group
 from tocsin.runtime.journal import Lost
+from tocsin.runtime.lanes import Lanes
 from tocsin.runtime.owner import Owner
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.runtime.supervisor import Supervisor

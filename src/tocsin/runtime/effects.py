@@ -8,16 +8,18 @@ decided in notify.
 
 import asyncio
 import logging
-from collections import Counter as Count
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import Final
 
 from tocsin.domain.instant import Instant
-from tocsin.notify.channel import Channel, Sent
+from tocsin.domain.rules import NotifyRules
+from tocsin.notify.channel import Sent
+from tocsin.runtime.lanes import BREAKER_OPEN, FALLBACK_AFTER, Lanes
 from tocsin.runtime.world import World
 from tocsin.stage import DeliveryResult, Effect, Want
 
-__all__ = ["RELEASE_GRACE", "Effects", "Lanes"]
+__all__ = ["RELEASE_GRACE", "Effects"]
 
 log: Final = logging.getLogger("tocsin.effects")
 
@@ -27,59 +29,7 @@ SEND_GRACE: Final = 5.0
 """Seconds beyond a channel's own time-out: a channel that does not keep its word is cut off, and it counts as
 failed."""
 DETAIL_MAX: Final = 300
-UNKNOWN_ROOM: Final = 100
-"""Room over a channel that is not configured: each of them is refused at once."""
-
-
-class Lanes:
-    """The channels and how many sends each has, shared by all partitions of the process."""
-
-    def __init__(self, channels: Mapping[str, Channel]) -> None:
-        self.channels = dict(channels)
-        self.taken: Count[str] = Count()
-        self.sending: Count[str] = Count()
-        self._freed: list[Callable[[], None]] = []
-        self._paging: dict[object, frozenset[str]] = {}
-        """Who has pages waiting, and for which channels: nobody else's messages go before those."""
-
-    def room(self, name: str, who: object) -> int:
-        """How many more sends over `name` may be attempted by `who` now; while others have pages waiting for it, one at
-        a time and only a page."""
-        channel = self.channels.get(name)
-        if channel is None:
-            return UNKNOWN_ROOM
-        room = max(0, channel.in_flight_max - self.taken[name])
-        if any(name in channels for other, channels in self._paging.items() if other is not who):
-            return min(room, 1) if name in self._paging.get(who, ()) else 0
-        return room
-
-    def pages(self, who: object, channels: frozenset[str]) -> None:
-        """For which channels pages of `who` wait now. When that ends for one of them, the others may go on."""
-        before = self._paging.pop(who, frozenset())
-        if channels:
-            self._paging[who] = channels
-        if before - channels:
-            self._wake_all()
-
-    def may_send(self, name: str) -> bool:
-        channel = self.channels.get(name)
-        return channel is None or self.sending[name] < channel.in_flight_max
-
-    def when_freed(self, call: Callable[[], None]) -> None:
-        """`call` whenever a send has ended: somebody may wait for its place."""
-        self._freed.append(call)
-
-    def no_longer(self, call: Callable[[], None]) -> None:
-        if call in self._freed:
-            self._freed.remove(call)
-
-    def free(self, name: str) -> None:
-        self.taken[name] -= 1
-        self._wake_all()
-
-    def _wake_all(self) -> None:
-        for call in list(self._freed):
-            call()
+HANDLE_MAX: Final = 300
 
 
 class Effects:
@@ -93,20 +43,55 @@ class Effects:
         self._wake = wake
         self._known: set[tuple[str, int]] = set()
         self._waiting: list[tuple[Effect, bool]] = []
+        self._diverted: set[tuple[str, int]] = set()
+        """Attempts that are refused without a send: the channel is down, and the page may go another way."""
+        self._elsewhere: frozenset[str] = frozenset()
+        """Channels whose pages may go another way."""
+        self._fallback_after = FALLBACK_AFTER
         self._tasks: set[asyncio.Task[None]] = set()
         self._results: list[DeliveryResult] = []
         self._quiet = asyncio.Event()
         self._closed = False
+        self._paging: frozenset[str] = frozenset()
         lanes.when_freed(self._lane_freed)
 
     def room(self, channel: str) -> int:
         """How many attempts over `channel` may be recorded now."""
-        return 0 if self._closed else self._lanes.room(channel, self)
+        if self._closed:
+            return 0
+        at = self._world.clock.monotonic()
+        room = self._lanes.room(channel, self, at)
+        return 1 if not room and channel in self._paging and self._diverts(channel, at) else room
 
-    def heed(self, wants: Sequence[Want], now: Instant) -> None:
-        """Before room is asked for: where a page waits, other partitions let it go first."""
+    def heed(self, wants: Sequence[Want], now: Instant, rules: NotifyRules | None = None) -> None:
+        """Before room is asked for: where a page waits, other partitions let it go first. `rules` in force name the
+        channels whose pages may go another way."""
         paging = (want.channel for want in wants if want.page_at is not None and want.page_at <= now)
-        self._lanes.pages(self, frozenset() if self._closed else frozenset(paging))
+        self._paging = frozenset() if self._closed else frozenset(paging)
+        self._lanes.pages(self, self._paging)
+        if rules is not None:
+            self._elsewhere = frozenset(getattr(rules, "fallback", ()))
+            after = getattr(rules, "fallback_after", None)
+            self._fallback_after = FALLBACK_AFTER if after is None else after.total_seconds()
+
+    def wakes_in(self, wants: Sequence[Want], now: Instant) -> float:
+        """Seconds until time alone gives room to what waits without: a pace, a pause or a breaker allows more."""
+        if self._closed or not wants:
+            return inf
+        at, first = self._world.clock.monotonic(), inf
+        for want in wants:
+            if self.room(want.channel):
+                continue  # the owner sees that by itself
+            if wait := self._lanes.waits(want.channel, at):
+                first = min(first, max(wait, (want.at - now).total_seconds()))
+            down = self._lanes.down_for(want.channel, at)
+            if want.page_at is not None and down and want.channel in self._elsewhere:
+                first = min(first, max(self._fallback_after - down, (want.page_at - now).total_seconds()))
+        return max(0.0, first)
+
+    def _diverts(self, channel: str, at: float) -> bool:
+        """Whether pages over `channel` are to go another way now."""
+        return channel in self._elsewhere and self._lanes.down_for(channel, at) >= self._fallback_after
 
     def resume(self, effects: Sequence[Effect]) -> None:
         """After a load: everything unfinished may have been sent before."""
@@ -119,12 +104,19 @@ class Effects:
     def _take_up(self, effects: Sequence[Effect], *, possible_duplicate: bool) -> None:
         keys = {(effect.delivery_id, effect.attempt) for effect in effects}
         self._known &= keys
+        self._diverted &= keys
         for effect in effects:
             key = (effect.delivery_id, effect.attempt)
-            if key not in self._known:
-                self._known.add(key)
-                self._waiting.append((effect, possible_duplicate))
+            if key in self._known:
+                continue
+            self._known.add(key)
+            self._waiting.append((effect, possible_duplicate))
+            at, fresh = self._world.clock.monotonic(), effect.page and not possible_duplicate
+            if fresh and self._diverts(effect.channel, at) and self._lanes.waits(effect.channel, at):
+                self._diverted.add(key)
                 self._lanes.taken[effect.channel] += 1
+            else:
+                self._lanes.take(effect.channel, self._world.clock)
 
     def start(self) -> None:
         """Send what was reserved, as far as the lanes allow. Call only when the journal knows every attempt."""
@@ -132,7 +124,7 @@ class Effects:
             return
         still: list[tuple[Effect, bool]] = []
         for effect, possible_duplicate in self._waiting:
-            if not self._lanes.may_send(effect.channel) or not self._held(self._longest(effect.channel)):
+            if not self._may_begin(effect):
                 still.append((effect, possible_duplicate))
                 continue
             self._lanes.sending[effect.channel] += 1
@@ -140,6 +132,10 @@ class Effects:
             self._tasks.add(task)
             task.add_done_callback(self._ended)
         self._waiting = still
+
+    def _may_begin(self, effect: Effect) -> bool:
+        free = self._lanes.may_send(effect.channel) or (effect.delivery_id, effect.attempt) in self._diverted
+        return free and self._held(self._longest(effect.channel))
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
@@ -152,10 +148,12 @@ class Effects:
             self._lanes.sending[effect.channel] -= 1
             self._waiting.append((effect, possible_duplicate))
             return
+        heard = False
         try:
             if self._closed:
                 return  # it stays attempted in the journal, for whoever has the partition then
-            sent = await self._call(effect, possible_duplicate)
+            sent = await self._outcome(effect, possible_duplicate)
+            heard = True
             self._results.append(
                 DeliveryResult(
                     delivery_id=effect.delivery_id,
@@ -166,11 +164,26 @@ class Effects:
                     duration_seconds=self._world.clock.monotonic() - started,
                     possible_duplicate=possible_duplicate,
                     jitter=self._world.random.random(),
+                    handle=sent.handle[:HANDLE_MAX],
                 )
             )
         finally:
             self._lanes.sending[effect.channel] -= 1
-            self._lanes.free(effect.channel)
+            if heard:
+                self._lanes.free(effect.channel)
+            else:
+                self._lanes.give_up(effect.channel, self._world.clock)
+
+    async def _outcome(self, effect: Effect, possible_duplicate: bool) -> Sent:
+        """What becomes of one send, the breaker's word included."""
+        clock, channel = self._world.clock, effect.channel
+        if (effect.delivery_id, effect.attempt) in self._diverted:
+            return Sent("refused", f"{BREAKER_OPEN}: {self._lanes.breakers[channel].error}")
+        sent = await self._call(effect, possible_duplicate)
+        self._lanes.ended(channel, sent, clock)
+        if sent.outcome == "failed" and effect.page and self._diverts(channel, clock.monotonic()):
+            return Sent("refused", f"{BREAKER_OPEN}: {sent.detail}")
+        return sent
 
     def _longest(self, name: str) -> float:
         """Seconds that one send over channel `name` takes at most."""
@@ -226,7 +239,7 @@ class Effects:
         self._lanes.no_longer(self._lane_freed)
         self._lanes.pages(self, frozenset())
         for effect, _ in self._waiting:
-            self._lanes.taken[effect.channel] -= 1
+            self._lanes.give_up(effect.channel, self._world.clock)
         self._waiting.clear()
         for task in list(self._tasks):
             task.cancel()

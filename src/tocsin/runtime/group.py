@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Mapping
 
 from tocsin import topology
-from tocsin.runtime.effects import Effects, Lanes
+from tocsin.runtime.effects import Effects
+from tocsin.runtime.lanes import Lanes
 from tocsin.runtime.owner import Owner
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.runtime.world import World

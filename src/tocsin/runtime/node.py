@@ -26,10 +26,10 @@ from tocsin.runtime.arrivals import Polled
 from tocsin.runtime.broker import Broken, Broker, Doubt, Unavailable
 from tocsin.runtime.clock import Clock
 from tocsin.runtime.core_share import CoreShare
-from tocsin.runtime.effects import Lanes
 from tocsin.runtime.ingest_share import IngestShare
 from tocsin.runtime.journal import Lost
 from tocsin.runtime.lag import EVERY, SINK, measure
+from tocsin.runtime.lanes import Lanes
 from tocsin.runtime.lease import Forever
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.persist_share import PersistShare

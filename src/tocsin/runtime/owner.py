@@ -319,7 +319,7 @@ class Owner:
         if self.effects:
             for result in self.effects.results():
                 busy |= await self._apply(result)
-            self.effects.heed(self.stage.wants(self.state), self._now())
+            self.effects.heed(self.stage.wants(self.state), self._now(), self._rules.notify)
         if (at := await self._gate.passed(self._first(), self._now())) is not None:
             busy |= await self._fire(at)
             busy |= await self._fill_lanes(at)
@@ -378,8 +378,10 @@ class Owner:
         if (self.effects and self.effects.has_results) or (self._told != self._feed.rules.version and not self.pending):
             return 0.0
         wait = self._overdue()
-        if self.effects and self.effects.waiting:
-            wait = min(wait, WAITING_LOOK)
+        if self.effects:
+            wait = min(wait, self.effects.wakes_in(self.stage.wants(self.state), self._now()))
+            if self.effects.waiting:
+                wait = min(wait, WAITING_LOOK)
         if (first := self._first()) is not None:
             wait = min(wait, (first - self._now()).total_seconds())
         return max(0.0, wait)

@@ -18,11 +18,11 @@ from tocsin.domain.rules import Rules
 from tocsin.notify.channel import Channel
 from tocsin.runtime.arrivals import Polled
 from tocsin.runtime.broker import Broker
-from tocsin.runtime.effects import Lanes
 from tocsin.runtime.folding import fold
 from tocsin.runtime.group import Group
 from tocsin.runtime.ingest import IngestRunner
 from tocsin.runtime.ingest import step as ingest_step
+from tocsin.runtime.lanes import Lanes
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.owner import Owner
 from tocsin.runtime.pace import Pace

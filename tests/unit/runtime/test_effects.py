@@ -8,8 +8,9 @@ import pytest
 from tocsin.domain import events as ev
 from tocsin.domain.command import Command
 from tocsin.notify.channel import Sent
-from tocsin.runtime.effects import Effects, Lanes
+from tocsin.runtime.effects import Effects
 from tocsin.runtime.journal import JournalReader
+from tocsin.runtime.lanes import Lanes
 from tocsin.runtime.owner import Owner
 from tocsin.runtime.rules import SettingsFeed
 from tocsin.stage import Effect, Want
