@@ -2,8 +2,9 @@
 
 In: an address. Out: an aiohttp session and what each request to that address needs. Invariants: redirects are not
 followed and answers are not unpacked; the proxy is looked up once, since a look at the environment costs more than a
-request; user and password of an address become a header and are in no URL that an error could quote. It limits no
-time: the channel does, for the whole of a send.
+request; user and password of an address become a header and are in no URL that an error could quote. With a guard it
+goes where the guard allows, to the address that was looked at, and through no proxy. It limits no time: the channel
+does, for the whole of a send.
 """
 
 import base64
@@ -18,6 +19,8 @@ import aiohttp
 import certifi
 from yarl import URL
 
+from tocsin.notify.channels.guard import Guard
+
 KEEP_SECONDS: Final = 5.0
 """An idle connection: shorter than what receivers and balancers allow, so that a page does not meet one that is
 just being closed."""
@@ -29,30 +32,44 @@ PLAIN: Final = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]
 
 
 class Session:
-    """Posts to one address. Made anywhere, used in one event loop.
+    """Sends to one address. Made anywhere, used in one event loop.
 
     Raises:
         ValueError: the address cannot be used, or its proxy cannot; the message does not repeat it.
+        Forbidden: the guard does not allow it.
     """
 
-    def __init__(self, url: str, *, connections: int, user_agent: str) -> None:
+    def __init__(self, url: str, *, connections: int, user_agent: str, guard: Guard | None = None) -> None:
+        """`guard`: for an address that was set over the API; one of the settings file may be any."""
+        if guard is not None:
+            guard.checked(url)
         address = URL(url, encoded=PLAIN.fullmatch(url) is not None)
         self._authorization = _authorization(address)
         self._address = address.with_user(None)
-        self._proxy = proxy_of(address)
+        self._proxy = None if guard is not None else proxy_of(address)
         self._tls = certificates() if "https" in (address.scheme, self._proxy and self._proxy.scheme) else True
-        self._connections = connections
-        self._user_agent = user_agent
+        self._open = _Opening(connections, user_agent, self._authorization, guard)
         self._session: aiohttp.ClientSession | None = None
         self.closed = False
 
     def post(self, body: bytes, headers: dict[str, str]) -> Any:
         """A context manager that gives the `aiohttp.ClientResponse`; its end gives the connection back."""
+        return self.request("POST", body, headers)
+
+    def request(
+        self, method: str, body: bytes | None, headers: dict[str, str], *, path: str = "", query: str = ""
+    ) -> Any:
+        """As `post`, with any method, below the address: `path` begins with a slash, `query` is already escaped."""
         assert not self.closed
         if self._session is None:
             self._session = self._open()
-        return self._session.post(
-            self._address, data=body, headers=headers, allow_redirects=False, proxy=self._proxy, ssl=self._tls
+        address = self._address
+        if path:
+            address = URL(f"{str(address.with_query(None).with_fragment(None)).rstrip('/')}{path}", encoded=True)
+        if query:
+            address = URL(f"{address}?{query}", encoded=True)
+        return self._session.request(
+            method, address, data=body, headers=headers, allow_redirects=False, proxy=self._proxy, ssl=self._tls
         )
 
     async def close(self) -> None:
@@ -60,20 +77,63 @@ class Session:
         if self._session is not None:
             await self._session.close()
 
-    def _open(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=self._connections,
-            keepalive_timeout=KEEP_SECONDS,
-            resolver=aiohttp.ThreadedResolver(),  # the system's, whatever else happens to be installed
-        )
+
+class Anywhere:
+    """Posts to addresses that are known only when a message is there, and that the guard allows."""
+
+    def __init__(self, *, connections: int, user_agent: str, guard: Guard) -> None:
+        self._guard = guard
+        self._open = _Opening(connections, user_agent, {}, guard)
+        self._session: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | None = None
+
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Any:
+        """As `Session.post`.
+
+        Raises:
+            Forbidden: `url` is none that something may be sent to. Its name may still turn out to lead to such an
+                address: then entering the context raises it.
+        """
+        target = self._guard.checked(url)
+        if self._session is None:
+            self._session = self._open()
+        if target.scheme == "https" and self._tls is None:
+            self._tls = certificates()
+        address = URL(url, encoded=True)
+        return self._session.post(address, data=body, headers=headers, allow_redirects=False, ssl=self._tls or True)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+class _Opening:
+    """How a client session is opened, once its event loop runs."""
+
+    def __init__(self, connections: int, user_agent: str, headers: dict[str, str], guard: Guard | None) -> None:
+        self._connections = connections
+        self._headers = {"user-agent": user_agent, "accept-encoding": "identity", **headers}
+        self._guard = guard
+
+    def __call__(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=connector,
-            headers={"user-agent": self._user_agent, "accept-encoding": "identity", **self._authorization},
+            connector=self._connector(),
+            cookie_jar=aiohttp.DummyCookieJar() if self._guard is not None else None,
+            headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             auto_decompress=False,
             max_line_size=HEADER_BYTES_MAX,
             max_field_size=HEADER_BYTES_MAX,
             trust_env=False,
+        )
+
+    def _connector(self) -> aiohttp.TCPConnector:
+        if self._guard is not None:
+            return self._guard.connector(self._connections, keepalive_timeout=KEEP_SECONDS)
+        return aiohttp.TCPConnector(
+            limit=self._connections,
+            keepalive_timeout=KEEP_SECONDS,
+            resolver=aiohttp.ThreadedResolver(),  # the system's, whatever else happens to be installed
         )
 
 
