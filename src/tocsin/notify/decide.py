@@ -19,22 +19,20 @@ from tocsin.domain import events as ev
 from tocsin.domain import ids
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark
-from tocsin.domain.header import cut_text, is_test
+from tocsin.domain.header import cut_text
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.notify import freeze as freezing
 from tocsin.notify import quiet
+from tocsin.notify.audience import for_audience, is_told, routed, told_of
 from tocsin.notify.evolve import evolve
 from tocsin.notify.plan import (
     CALLS,
     GOOD_NEWS,
     MERGED,
-    Addressed,
     Told,
-    addressed,
     answer_in,
     answers,
-    channels_for,
     context_of,
     is_page,
     step_of,
@@ -161,7 +159,7 @@ class Notify:
                 if delivery.step in GOOD_NEWS:
                     yield self._withdrawn(delivery, "reopened", event, rules, now)
         known = state.muted.get(event.incident_id)
-        told = event.TYPE in rules.notify.events and not is_test(event.header)
+        told = is_told(event, rules.notify)
         if event.header.suppressed_by:
             if known is None:
                 yield from quiet.begins(state, event, rules, now)
@@ -180,8 +178,9 @@ class Notify:
         context = context_of(event, rules)
         if quiet.is_owed(event.TYPE):
             yield from quiet.owes(state, event.incident_id, ev.event_id(event), rules, now)
-        for channel in channels_for(event.header, rules.notify, event.recorded_at):
-            planned = self._planned(event, channel, f"channel:{channel}", context, rules, now)
+        for channel, audience in routed(event, rules.notify).items():
+            said = for_audience(context, audience)
+            planned = self._planned(event, channel, f"channel:{channel}", said, rules, now)
             yield planned
             yield quiet.suppressed(planned, 1, event.header.suppressed_by, planned.cause, rules, now)
 
@@ -225,7 +224,7 @@ class Notify:
         context = context_of(event, rules)
         if muted is not None:
             context["suppressed"] = quiet.said(muted)
-        for channel in channels_for(event.header, rules.notify, event.recorded_at):
+        for channel, audience in routed(event, rules.notify).items():
             recipient = f"channel:{channel}"
             for waiting in state.waiting(event.incident_id):
                 # The opening is still on hold, and this message says all that it would have said.
@@ -233,7 +232,7 @@ class Notify:
                     waiting.ready_at > now and not waiting.attempt and event.TYPE in CALLS
                 ):
                     yield self._withdrawn(waiting, "superseded", event, rules, now)
-            planned = self._planned(event, channel, recipient, context, rules, now)
+            planned = self._planned(event, channel, recipient, for_audience(context, audience), rules, now)
             if held:
                 planned = replace(planned, send_due_at=max(now, event.header.opened_at + held))
             yield planned
@@ -243,21 +242,15 @@ class Notify:
     def _on_escalation(
         self, state: Ledger, event: ev.EscalationEvent, rules: Rules, now: Instant
     ) -> Iterator[ev.Event]:
-        if event.TYPE not in rules.notify.events:
+        told = told_of(event, rules.notify)
+        if not told:
             return
         answer = state.answered.get(event.incident_id)
         late = answer is not None and event.incident_version <= answer.version and answers(answer.word, step_of(event))
         context = context_of(event, rules)
-        if isinstance(event, ev.EscalationFired):
-            told = addressed(event, rules.notify)
-        else:
-            told = [
-                Addressed(name, f"channel:{name}", {})
-                for name in channels_for(event.header, rules.notify, event.recorded_at)
-            ]
         muted = quiet.holds_back(state, event)
-        for channel, recipient, contacts in told:
-            planned = self._planned(event, channel, recipient, context, rules, now, contacts)
+        for (channel, recipient, contacts), audience in told:
+            planned = self._planned(event, channel, recipient, for_audience(context, audience), rules, now, contacts)
             yield planned
             if muted is not None and not late:
                 yield quiet.suppressed(planned, 1, muted.cause, planned.cause, rules, now)

@@ -18,7 +18,8 @@ from tocsin.domain.escalation import next_of, steps_for
 from tocsin.domain.header import HEADER_BYTES_MAX, IncidentHeader, cut_text
 from tocsin.domain.instant import Instant
 from tocsin.domain.lifecycle import Status
-from tocsin.domain.rules import NotifyRules, Rules
+from tocsin.domain.rules import NotifyRules, Route, Rules
+from tocsin.domain.rules.notification import TEAM
 from tocsin.domain.severity import Severity
 from tocsin.domain.sla import ACKNOWLEDGE
 from tocsin.wire.events import rfc3339
@@ -26,8 +27,9 @@ from tocsin.wire.events import rfc3339
 CONTEXT_BYTES_MAX: Final = 16 * 1024
 """A planned delivery stays in the state until it is finished: ten thousand of them must fit into memory."""
 NOTE_MAX: Final = 1000
+TEXT_MAX: Final = 4000
 WORD_MAX: Final = 300
-"""Characters of a person's note, and of a reason or an actor."""
+"""Characters of a person's note, of an update to people, and of a reason or an actor."""
 
 _WHEN: Final = attrgetter("when")
 """The condition of a route."""
@@ -91,9 +93,16 @@ def answer_in(event: ev.IncidentEvent) -> str:
     return "acknowledged" if header.acknowledged_at is not None else ""
 
 
+def routes_for(header: IncidentHeader, rules: NotifyRules, now: Instant) -> tuple[Route, ...]:
+    """The routes whose condition holds at `now`, in order."""
+    return that_hold(rules.routes, _WHEN, header, now)
+
+
 def channels_for(header: IncidentHeader, rules: NotifyRules, now: Instant) -> tuple[str, ...]:
-    """The channels of all routes that match at `now`, each once; those of the catch-all when none does."""
-    matching = (channel for route in that_hold(rules.routes, _WHEN, header, now) for channel in route.channels)
+    """The channels of all routes for the team that match at `now`, each once; those of the catch-all when none does."""
+    matching = (
+        channel for route in routes_for(header, rules, now) if route.audience == TEAM for channel in route.channels
+    )
     return tuple(dict.fromkeys(matching)) or tuple(dict.fromkeys(rules.catch_all)) or (FALLBACK,)
 
 
@@ -136,6 +145,8 @@ def context_of(event: Told, rules: Rules) -> dict[str, Any]:
     }
     if note := getattr(event, "note", ""):
         context["note"] = cut_text(note, NOTE_MAX)
+    elif isinstance(event, ev.UpdatedPeople | ev.UpdateRequested) and event.text:
+        context["note"] = cut_text(event.text, TEXT_MAX)
     if isinstance(event, ev.SeverityRaised):
         context["was"] = event.was.value
         if (label := grading.label_of(event.was, rules.severity)) != event.was.value:

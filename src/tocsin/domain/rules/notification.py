@@ -1,11 +1,15 @@
 """Who is told what, as data."""
 
 from datetime import timedelta
+from typing import Final
 
 import msgspec
 
 from tocsin.domain.rules.condition import Matcher
 from tocsin.domain.severity import Severity
+
+TEAM: Final = "team"
+"""The audience of whoever works on incidents."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -13,6 +17,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     when: Matcher = Matcher()
     channels: tuple[str, ...]
+    audience: str = TEAM
+    """Who reads there: one of `domain.command.verb.AUDIENCES`. Others than the team hear updates addressed to them."""
+    events: tuple[str, ...] = ()
+    """Event types that it carries; empty = for the team those of `NotifyRules.events`, for others none."""
 
 
 class NotifyRules(msgspec.Struct, frozen=True, kw_only=True):
