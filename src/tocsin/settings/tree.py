@@ -31,6 +31,8 @@ from tocsin.settings.severity import SeverityPart
 from tocsin.settings.silence import SuppressPart
 from tocsin.settings.values import (
     Duration,
+    ExternalUrl,
+    LinkSecret,
     Listen,
     Name,
     OneOrMore,
@@ -38,7 +40,6 @@ from tocsin.settings.values import (
     Secret,
     SecretUrl,
     SendDuration,
-    UrlOrNone,
     duration_text,
     looked_up,
     split_listen,
@@ -78,7 +79,18 @@ class HttpPart(Part):
     tokens: tuple[TokenPart, ...] = Field(
         default=(), max_length=1000, description="Who may use the API; none = only this machine."
     )
-    external_url: UrlOrNone = Field(default="", description="Address under which people reach tocsin; for links.")
+    external_url: ExternalUrl = Field(
+        default="", description="Address under which people reach tocsin, for links in messages; empty = no links."
+    )
+    link_secret: OneOrMore[LinkSecret] = Field(
+        default=(),
+        max_length=2,
+        description="Signs the links; of two the first signs and both are valid. None: one is made in data_dir, on "
+        "Kafka there are no links to acknowledge.",
+    )
+    link_expiry: PositiveDuration = Field(
+        default=timedelta(hours=24), description="How long a link to acknowledge is valid."
+    )
 
     @property
     def address(self) -> tuple[str, int]:
@@ -266,10 +278,16 @@ class Settings(Part):
     def notes(self) -> list[str]:
         """Which defaults apply where people often expect otherwise."""
         people = self.people
+        tells = any(channel.type != CONSOLE for channel in self.notify.channels.values())
+        found = ["messages have no links: http.external_url is not set"] if tells and not self.http.external_url else []
         if people.teams or people.users:
-            return [*gaps(self.rules())]
+            return [*gaps(self.rules()), *found]
         channels = ", ".join(self.notify.catch_all)
-        return [f"people names nobody: every page goes to {people.catch_all!r}, over {channels} where no route matches"]
+        catch_all = people.catch_all
+        return [
+            f"people names nobody: every page goes to {catch_all!r}, over {channels} where no route matches",
+            *found,
+        ]
 
     def warnings(self) -> list[str]:
         """What is allowed but is probably not meant."""
@@ -294,6 +312,11 @@ class Settings(Part):
         circles = cycles({name: service.depends_on for name, service in self.services.items()})
         found += [f"services need one another in a circle: {' -> '.join((*circle, circle[0]))}" for circle in circles]
         found += coverage.warnings(self.rules())
+        if self.servers and self.http.external_url and not self.http.link_secret:
+            found.append(
+                "messages carry no link to acknowledge with one tap, and none that opens an incident without a token; "
+                "set http.link_secret, the same for every process"
+            )
         return [*found, *kafka.warnings(self.servers, self.kafka.security)]
 
 

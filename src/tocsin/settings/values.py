@@ -213,11 +213,17 @@ def http_url(value: str) -> str:
     return value
 
 
-def _url_or_none(value: str) -> str:
-    return http_url(value) if value else value
+def _outside(value: str) -> str:
+    if not value:
+        return value
+    found = http_url(value).rstrip("/")
+    if "?" in found or "#" in found:
+        raise ValueError("must not hold ? or #; paths are added to it")
+    return found
 
 
-UrlOrNone = Annotated[str, AfterValidator(_url_or_none)]
+ExternalUrl = Annotated[str, AfterValidator(_outside)]
+"""An address that paths are added to: no slash at its end. Empty = none."""
 
 
 def _secret_url(value: Secret) -> Secret:
@@ -228,11 +234,23 @@ def _secret_url(value: Secret) -> Secret:
 SecretUrl = Annotated[Secret, AfterValidator(_secret_url)]
 """An address that is itself a secret, as those of incoming webhooks often are."""
 
+LINK_SECRET_MIN: Final = 16
+"""Characters: what is shorter can be guessed, and with it anybody acknowledges as anybody."""
+
+
+def _link_secret(value: Secret) -> Secret:
+    if len(value.reveal()) < LINK_SECRET_MIN:
+        raise ValueError(f"must have at least {LINK_SECRET_MIN} characters; `openssl rand -hex 32` makes a good one")
+    return value
+
+
+LinkSecret = Annotated[Secret, AfterValidator(_link_secret)]
+
 T = TypeVar("T")
 
 
 def _one_or_more(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str | Secret) else value
 
 
 OneOrMore = Annotated[tuple[T, ...], BeforeValidator(_one_or_more)]

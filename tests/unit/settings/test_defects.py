@@ -70,7 +70,7 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
     ),
     "section_is_a_word": (
         "http: yes please\n",
-        ["1:7: field 'http' must be fields with values: listen, tokens, external_url"],
+        ["1:7: field 'http' must be fields with values: listen, tokens, external_url, link_secret, link_expiry"],
     ),
     "list_is_a_number": (
         "ingest:\n  ignore_labels: 5\n",
