@@ -34,6 +34,7 @@ from tocsin.api.settings import router as documents
 from tocsin.api.severity import router as severities
 from tocsin.api.silences import router as silences
 from tocsin.domain.errors import Reject, Retry
+from tocsin.notify.links import SignedLinks
 from tocsin.persist.sqlite import Unusable
 from tocsin.runtime.broker import Unavailable
 from tocsin.runtime.clock import Clock, SystemClock
@@ -43,11 +44,12 @@ from tocsin.settings import Settings
 HTTP_WORDS = {404: "not_found", 405: "method_not_allowed"}
 
 
-def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> FastAPI:
+def create(node: Node, *, settings: Settings, clock: Clock | None = None, links: SignedLinks | None = None) -> FastAPI:
     """The application over `node`; `node` may still be starting.
 
     Args:
         clock: what intake takes for now; the system's by default.
+        links: what reads the links of messages; by default made from the settings.
     """
     app = FastAPI(
         title="tocsin",
@@ -57,7 +59,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None) -> Fas
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    app.state.serving = Serving(node, settings, clock or SystemClock())
+    app.state.serving = Serving(node, settings, clock or SystemClock(), links)
     # response before incidents: its fixed words would be taken for references.
     writing = (intake, response, alerting, bulk, commands)
     for part in (*writing, incidents, explain, runbooks, log, rejected, operations, pages):

@@ -6,7 +6,9 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from tocsin.api.answer import Failure
+from tocsin.api.links_made import links_of
 from tocsin.api.rate import Rates
+from tocsin.notify.links import SignedLinks
 from tocsin.persist.queries import Queries
 from tocsin.runtime.broker import BATCH_BYTES_MAX, Broken, Doubt, Unavailable
 from tocsin.runtime.clock import Clock
@@ -23,6 +25,10 @@ CHANGES_PER_SECOND: Final = 1.0
 CHANGES_BURST: Final = 2000.0
 """Changes of the settings over HTTP, by everybody together: their journal is kept for ever and read whole at each
 start. People never come near, a program in a loop does; an import of everything there is goes through at once."""
+VISITS_PER_SECOND: Final = 5.0
+VISITS_BURST: Final = 100.0
+"""Calls with one link, or to one channel; and, in a bucket of their own so that they take nothing from the others,
+those with a forged one. A person taps, a mail scanner looks twice, a provider sends what people do."""
 RECORD_OVERHEAD: Final = 100
 """Bytes that a record takes in a batch besides its own."""
 
@@ -30,13 +36,15 @@ RECORD_OVERHEAD: Final = 100
 class Serving:
     """One application's surroundings."""
 
-    def __init__(self, node: Node, settings: Settings, clock: Clock) -> None:
+    def __init__(self, node: Node, settings: Settings, clock: Clock, links: SignedLinks | None = None) -> None:
         self.node = node
         self.clock = clock
+        self.links = links or links_of(settings, clock.now)
         self.started_at = clock.now()
         self.settings = settings
         self._incarnations: dict[str, str] = {}
         self.changes = Rates(CHANGES_PER_SECOND, CHANGES_BURST)
+        self.visits = Rates(VISITS_PER_SECOND, VISITS_BURST)
         self.body_seconds = BODY_SECONDS_MAX
         self.bodies_bytes = 0
         """Bytes of bodies that are being read or worked on."""

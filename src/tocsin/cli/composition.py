@@ -10,9 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, NamedTuple
 
 from tocsin.api.app import create
+from tocsin.api.links_made import links_of
 from tocsin.api.server import Server
 from tocsin.notify.channel import Around
 from tocsin.notify.channels.build import build
+from tocsin.notify.channels.options import per_second
 from tocsin.persist.sqlite import EventLog
 from tocsin.runtime.broker import Broker
 from tocsin.runtime.clock import Clock, SystemClock
@@ -90,7 +92,8 @@ async def running(settings: Settings, *, drain: float = DRAIN_SECONDS) -> AsyncI
             settings.event_log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             event_log = EventLog.open(settings.event_log_path, holder=f"tocsin run, instance {settings.instance}")
             stack.callback(event_log.close)
-        channels = build(settings.channels(), Around(instance=settings.instance))
+        links = links_of(settings, clock.now)
+        channels = build(settings.channels(), Around(instance=settings.instance, links=links))
         for channel in channels.values():
             stack.push_async_callback(channel.close)
         node = Node(
@@ -100,12 +103,13 @@ async def running(settings: Settings, *, drain: float = DRAIN_SECONDS) -> AsyncI
             rules=settings.rules(),
             event_log=event_log,
             channels=channels,
+            per_second=per_second(settings.channels()),
             partitions=settings.partitions,
             groups=settings.run.groups,
             sources=(RAW.name, *settings.ingest.topics),
             shared=laid_out.shared,
         )
-        server = Server(create(node, settings=settings, clock=clock), settings.http.address)
+        server = Server(create(node, settings=settings, clock=clock, links=links), settings.http.address)
         stack.push_async_callback(server.stop)
         await node.start()
         stack.push_async_callback(node.stop, drain)
