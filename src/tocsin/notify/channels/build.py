@@ -11,6 +11,7 @@ from tocsin.notify.channel import Around, Channel
 from tocsin.notify.channels.console import Console
 from tocsin.notify.channels.email import Email
 from tocsin.notify.channels.options import OPTIONS, BadChannels, values_of
+from tocsin.notify.channels.slack import Slack
 from tocsin.notify.channels.webhook import Webhook
 
 TYPES: Final = tuple(OPTIONS)
@@ -58,8 +59,13 @@ def _email(name: str, values: dict[str, Any], around: Around) -> Channel:
     )
 
 
+def _slack(name: str, values: dict[str, Any], around: Around) -> Channel:
+    return Slack(name, values.pop("token"), around=around, **values)
+
+
 _MAKERS: Final[dict[str, Callable[[str, dict[str, Any], Around], Channel]]] = {
     "console": _console,
     "webhook": _webhook,
     "email": _email,
+    "slack": _slack,
 }

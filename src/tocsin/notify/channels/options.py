@@ -57,6 +57,25 @@ OPTIONS: Final[dict[str, dict[str, Option]]] = {
         "timeout_seconds": _timeout(10.0),
         "in_flight_max": _in_flight(8),
     },
+    "slack": {
+        "token": Option(help="Bot User OAuth Token of the app (xoxb-…).", secret=True),
+        "channel": Option(
+            help="Id of the channel (C…) for what has no contacts.slack of its own; empty = only those.", default=""
+        ),
+        "signing_secret": Option(
+            help="Signing secret of the app: buttons that Slack reports over HTTP; empty = not over HTTP.",
+            default="",
+            secret=True,
+        ),
+        "app_token": Option(
+            help="App-level token (xapp-…): buttons that Slack reports over Socket Mode; empty = not over that.",
+            default="",
+            secret=True,
+        ),
+        "api_url": Option(help="Where the Web API is, for gateways.", default="https://slack.com/api/"),
+        "timeout_seconds": _timeout(10.0),
+        "in_flight_max": _in_flight(1),
+    },
     "email": {
         "host": Option(help="SMTP server."),
         "port": Option(help="Its port.", kind=(int,), default=587, least=1, most=65535),
@@ -74,6 +93,27 @@ OPTIONS: Final[dict[str, dict[str, Option]]] = {
     },
 }
 """Type to its options; `type` itself is common to all."""
+
+PER_SECOND: Final[dict[str, float]] = {
+    "slack": 1.0,  # https://docs.slack.dev/apis/web-api/rate-limits: one message a second and channel
+    "pagerduty": 2.0,  # WIRE: 120 events a minute and routing key
+    "teams": 4.0,  # Microsoft's limit of incoming webhooks: four requests a second
+    "sms": 1.0,  # what a long number is usually allowed
+    "voice": 1.0,
+}
+"""Sends a second that the receivers of a type take; those of other types say so by themselves, if at all."""
+PER_SECOND_MAX: Final = 10_000.0
+
+for _kind, _options in OPTIONS.items():
+    _options["per_second"] = Option(
+        help="Sends a second at most, over the whole channel; pages first. 0 = as many as the receiver takes.",
+        kind=(int, float),
+        default=PER_SECOND.get(_kind, 0.0),
+        least=0,
+        most=PER_SECOND_MAX,
+    )
+OF_THE_RUNTIME: Final = frozenset({"per_second"})
+"""Options that the channel itself does not see."""
 
 
 class BadChannels(TocsinError, ValueError):
@@ -100,6 +140,16 @@ def values_of(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         option: declared.default if given[option] is None else given[option]
         for option, declared in OPTIONS[kind].items()
+        if option not in OF_THE_RUNTIME
+    }
+
+
+def per_second(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Sends a second by channel name, 0 = no limit; of settings that `values_of` has found right."""
+    return {
+        name: float(OPTIONS[options["type"]]["per_second"].default if given is None else given)
+        for name, options in settings.items()
+        for given in (_plain(options.get("per_second")),)
     }
 
 
