@@ -28,12 +28,18 @@ def audience_of(event: Told) -> str:
     return (event.audience if isinstance(event, ev.UpdatedPeople) else "") or TEAM
 
 
-def routed(event: Told, rules: NotifyRules) -> dict[str, str]:
-    """Channel to audience, in the order of the routes; those of the catch-all when no route is for the team."""
-    asked = audience_of(event)
-    carrying = [route for route in routes_for(event.header, rules, event.recorded_at) if _carries(route, event, rules)]
+def routed(event: Told, rules: NotifyRules, *, owed: bool = False) -> dict[str, str]:
+    """Channel to audience, in the order of the routes; those of the catch-all when no route is for the team.
+
+    Args:
+        owed: the team is told, though the event is none of those that notify: it makes up for one that was held back.
+    """
+    announced = owed or _is_announced(event, rules)
+    carrying = [
+        route for route in routes_for(event.header, rules, event.recorded_at) if _carries(route, event, announced)
+    ]
     found: dict[str, str] = {}
-    if asked == TEAM and _is_announced(event, rules) and not any(route.audience == TEAM for route in carrying):
+    if announced and not any(route.audience == TEAM for route in carrying):
         found.update((channel, TEAM) for channel in rules.catch_all or (FALLBACK,))
     for route in carrying:
         for channel in route.channels:
@@ -45,7 +51,8 @@ def is_told(event: ev.IncidentEvent, rules: NotifyRules) -> bool:
     """Whether anybody hears of an incident event."""
     if is_test(event.header):
         return False
-    return _is_announced(event, rules) or any(_carries(route, event, rules) for route in rules.routes)
+    announced = _is_announced(event, rules)
+    return announced or any(_carries(route, event, announced) for route in rules.routes)
 
 
 def told_of(event: ev.EscalationEvent, rules: NotifyRules) -> list[tuple[Addressed, str]]:
@@ -77,9 +84,10 @@ def _is_announced(event: Told, rules: NotifyRules) -> bool:
     return event.TYPE in rules.events and audience_of(event) == TEAM
 
 
-def _carries(route: Route, event: Told, rules: NotifyRules) -> bool:
-    if isinstance(event, ev.UpdatedPeople) and (asked := audience_of(event)) != TEAM:
+def _carries(route: Route, event: Told, announced: bool) -> bool:
+    """Whether `route` carries an event of which the team hears (`announced`) or not."""
+    if (asked := audience_of(event)) != TEAM:
         return route.audience == asked
     if route.events:
         return event.TYPE in route.events
-    return route.audience == TEAM and event.TYPE in rules.events
+    return route.audience == TEAM and announced

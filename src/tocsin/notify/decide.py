@@ -224,7 +224,7 @@ class Notify:
         context = context_of(event, rules)
         if muted is not None:
             context["suppressed"] = quiet.said(muted)
-        for channel, audience in routed(event, rules.notify).items():
+        for channel, audience in routed(event, rules.notify, owed=muted is not None and muted.owed).items():
             recipient = f"channel:{channel}"
             for waiting in state.waiting(event.incident_id):
                 # The opening is still on hold, and this message says all that it would have said.
