@@ -1,19 +1,16 @@
 """Webhooks: a JSON POST, signed after Standard Webhooks (https://www.standardwebhooks.com) when there is a secret.
 
-In: an effect. Out: what the receiver made of it. 2xx is delivered; 408, 425, 429, 5xx and every fault of the network
-is worth another attempt; all other answers, redirects among them, are refused.
-Invariants: one delivery has one `webhook-id` and `Idempotency-Key` over all attempts; a send ends within its time-out;
-the address and the secret appear in no detail. Proxies and certificates come from the environment, as with any HTTP
-client.
+In: an effect; a signed call of the receiver. Out: what the receiver made of it; what it asks for. 2xx is delivered;
+408, 425, 429, 5xx and every fault of the network is worth another attempt; all other answers, redirects among them, are
+refused. Invariants: one delivery has one `webhook-id` and `Idempotency-Key` over all attempts; a send ends within its
+time-out; addresses and secrets appear in no detail. The channel's own address may be any, and its proxy and
+certificates come from the environment, as with any HTTP client; that of a recipient was set by somebody else: it is
+guarded (`guard.py`).
 """
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -24,8 +21,12 @@ import orjson
 from yarl import URL
 
 from tocsin import __version__
-from tocsin.notify.channel import Sent
-from tocsin.notify.channels.session import Session
+from tocsin.domain.instant import Instant
+from tocsin.notify.channel import Forged, Heard, Sent
+from tocsin.notify.channels.guard import Guard
+from tocsin.notify.channels.session import Anywhere, Session
+from tocsin.notify.channels.signing import SECRET_PREFIX, keys_of, signatures, verify
+from tocsin.notify.channels.webhook_call import asked_of
 from tocsin.notify.message import one_line
 from tocsin.stage import Effect
 
@@ -34,55 +35,82 @@ ANSWER_BYTES_MAX: Final = 4096
 DETAIL_MAX: Final = 300
 RETRY: Final = frozenset({408, 425, 429})
 """4xx that say later, not never."""
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - the mark of a secret, not one
+CONTACT: Final = "webhook"
+"""Kind of contact: where a recipient wants messages posted to."""
 
 
 class Webhook:
-    """One receiver.
+    """One receiver, and those of recipients that have one of their own.
 
     Raises:
-        ValueError: the address or the secret cannot be used; the message repeats neither.
+        ValueError: the address, a secret or a network cannot be used; the message repeats no address and no secret.
     """
 
     kind = "webhook"
 
     def __init__(
-        self, name: str, url: str, *, secret: str = "", timeout_seconds: float = 10.0, in_flight_max: int = 8
+        self,
+        name: str,
+        url: str,
+        *,
+        secret: str = "",
+        secrets: Sequence[str] = (),
+        inbound_secret: Sequence[str] = (),
+        allow_networks: Sequence[str] = (),
+        timeout_seconds: float = 10.0,
+        in_flight_max: int = 8,
     ) -> None:
+        """`secret` signs first, then `secrets`; `inbound_secret` are the keys of calls from the receiver, others than
+        those, so that nobody can send back to us what we have signed."""
         self.name = name
         self.timeout_seconds = timeout_seconds
         self.in_flight_max = in_flight_max
         self._url = checked_url(url)
-        self._key = key_of(secret) if secret else None
-        self._hidden = hidden_parts(url, secret)
-        self._session = Session(self._url, connections=in_flight_max, user_agent=f"tocsin/{__version__}")
+        self._keys = keys_of((secret, *secrets))
+        self._inbound = keys_of(inbound_secret, "inbound_secret")
+        if set(self._keys) & set(self._inbound):
+            raise ValueError("inbound_secret: another key than those that sign what goes out")
+        self._hidden = hidden_parts(url, secret, *secrets)
+        agent = f"tocsin/{__version__}"
+        self._session = Session(self._url, connections=in_flight_max, user_agent=agent)
+        self._own = Anywhere(connections=in_flight_max, user_agent=agent, guard=Guard(allow_networks))
 
     async def send(self, effect: Effect, *, possible_duplicate: bool) -> Sent:
-        """POST the message once."""
+        """POST the message once: to the recipient's own address, else to the channel's."""
         if self._session.closed:
             return Sent("failed", "the channel is closed")
         body = orjson.dumps(body_of(effect, possible_duplicate=possible_duplicate), default=str)
+        headers = self._headers(effect, body)
+        own = next(iter(effect.contacts.get(CONTACT, ())), "")
+        hidden = (*hidden_parts(own), *self._hidden) if own else self._hidden
         sent: Sent | None = None
         try:
             async with (
                 asyncio.timeout(self.timeout_seconds),
-                self._session.post(body, self._headers(effect, body)) as response,
+                self._own.post(own, body, headers) if own else self._session.post(body, headers) as response,
             ):
                 sent = judged(response.status, response.headers)
                 answer = await _beginning(response)
-                sent = Sent(sent.outcome, self._detail(sent.detail, answer), sent.retry_after_seconds)
+                sent = Sent(sent.outcome, _detail(hidden, sent.detail, answer), sent.retry_after_seconds)
         except TimeoutError:
             return sent or Sent("failed", f"no answer within {self.timeout_seconds:g} s")
         except aiohttp.InvalidURL as error:
-            return sent or Sent("refused", self._detail(type(error).__name__, str(error)))
+            return sent or Sent("refused", _detail(hidden, type(error).__name__, str(error)))
         except (aiohttp.ClientError, OSError) as error:  # before ValueError: a certificate's error is one, too
-            return sent or Sent("failed", self._detail(type(error).__name__, str(error)))
+            return sent or Sent("failed", _detail(hidden, type(error).__name__, str(error)))
         except ValueError as error:
-            return sent or Sent("refused", self._detail(type(error).__name__, str(error)))
+            return sent or Sent("refused", _detail(hidden, type(error).__name__, str(error)))
         return sent
+
+    def hear(self, headers: Mapping[str, str], body: bytes, now: Instant) -> Heard:
+        """A signed `{verb, incident, reason?, arguments?, sender?, sender_name?}`: see `webhook_call.asked_of`."""
+        if not self._inbound:
+            raise Forged("this channel takes no calls: it has no inbound_secret")
+        return Heard(body=b"{}", asked=(asked_of(verify(self._inbound, headers, body, now), body),))
 
     async def close(self) -> None:
         await self._session.close()
+        await self._own.close()
 
     def _headers(self, effect: Effect, body: bytes) -> dict[str, str]:
         stamp = str(int(time.time()))
@@ -92,15 +120,16 @@ class Webhook:
             "webhook-timestamp": stamp,
             "idempotency-key": effect.delivery_id,
         }
-        if self._key is not None:
-            headers["webhook-signature"] = signature(self._key, effect.delivery_id, stamp, body)
+        if self._keys:
+            headers["webhook-signature"] = signatures(self._keys, effect.delivery_id, stamp, body)
         return headers
 
-    def _detail(self, first: str, rest: str) -> str:
-        text = f"{first}: {rest}" if rest else first
-        for part in self._hidden:
-            text = text.replace(part, "(hidden)")
-        return one_line(text, DETAIL_MAX)
+
+def _detail(hidden: Sequence[str], first: str, rest: str) -> str:
+    text = f"{first}: {rest}" if rest else first
+    for part in hidden:
+        text = text.replace(part, "(hidden)")
+    return one_line(text, DETAIL_MAX)
 
 
 def body_of(effect: Effect, *, possible_duplicate: bool) -> dict[str, Any]:
@@ -120,29 +149,6 @@ def body_of(effect: Effect, *, possible_duplicate: bool) -> dict[str, Any]:
     }
 
 
-def signature(key: bytes, identifier: str, stamp: str, body: bytes) -> str:
-    """`v1,` and the base64 HMAC-SHA256 over `id.timestamp.body`."""
-    signed = b".".join((identifier.encode(), stamp.encode(), body))
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode("ascii")
-
-
-def key_of(secret: str) -> bytes:
-    """The key in a secret: base64 behind `whsec_`, else its own bytes.
-
-    Raises:
-        ValueError: behind `whsec_` there is no base64.
-    """
-    if not secret.startswith(SECRET_PREFIX):
-        return secret.encode()
-    try:
-        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not key:
-        raise ValueError("secret: behind whsec_ there must be base64")
-    return key
-
-
 def checked_url(url: str) -> str:
     """`url`, if it can be posted to.
 
@@ -160,11 +166,15 @@ def checked_url(url: str) -> str:
     return url
 
 
-def hidden_parts(url: str, secret: str) -> tuple[str, ...]:
+def hidden_parts(url: str, *secrets: str) -> tuple[str, ...]:
     """What must not be shown, the longest first: receivers echo, and errors quote."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return (url,)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-    found = {url, secret, secret.removeprefix(SECRET_PREFIX), target, parts.query, parts.password or ""}
+    found = {url, *secrets, *(secret.removeprefix(SECRET_PREFIX) for secret in secrets)}
+    found |= {target, parts.query, parts.password or ""}
     found |= {piece for piece in parts.path.split("/") if len(piece) >= 16}
     return tuple(sorted((part for part in found if len(part) > 1), key=len, reverse=True))
 
