@@ -9,7 +9,7 @@ import pytest
 
 from contract.channel_kits import CONTEXT, effect, email_to, text_of
 from contract.receivers import SmtpReceiver, smtp_receiver
-from tocsin.notify.channel import Sent
+from tocsin.notify.channel import Around, Sent
 from tocsin.stage import Effect
 
 
@@ -36,7 +36,7 @@ async def test_a_mail_for_nobody_is_refused() -> None:
 async def test_mails_of_an_incident_are_a_thread() -> None:
     async with smtp_receiver() as receiver:
         for delivery in ("ntf_one", "ntf_two"):
-            await mailed(effect(delivery=delivery), receiver=receiver, instance="prod.a.example")
+            await mailed(effect(delivery=delivery), receiver=receiver, around=Around(instance="prod.a.example"))
     first, second = receiver.mails
     assert first["Message-ID"] == "<ntf_one@prod.a.example>"
     assert first["References"] == second["References"] == "<inc_aaonlyfortests@prod.a.example>"

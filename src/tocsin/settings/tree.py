@@ -127,6 +127,10 @@ class EmailChannel(Part):
     username: str = Field(default="", description="User name; empty = no login.")
     password: Secret | None = Field(default=None, description="Password of the user name.")
     tls: Literal["none", "starttls", "tls"] = Field(default="starttls", description="Encryption of the connection.")
+    ca_file: str = Field(
+        default="",
+        description="PEM file of what the server's certificate is signed by; empty = what the system trusts.",
+    )
     timeout: SendDuration = Field(default=timedelta(seconds=30), description="The longest one send may take.")
     in_flight_max: int = Field(default=4, ge=1, le=64, description="Sends at the same time.")
 

@@ -53,6 +53,11 @@ async def test_secrets_may_come_wrapped() -> None:
         ),
         ({**HOOK, "secret": "whsec_canary!"}, "notify.channels.ops.secret: behind whsec_ there must be base64"),
         ({**MAIL, "tls": "ssl"}, "notify.channels.ops.tls: 'ssl' is none of none, starttls, tls"),
+        (
+            {**MAIL, "ca_file": "/nowhere.pem"},
+            "notify.channels.ops.ca_file: no certificates can be read from '/nowhere.pem': "
+            "[Errno 2] No such file or directory",
+        ),
         ({**MAIL, "from": "nobody"}, "notify.channels.ops.from: 'nobody' is not an e-mail address"),
         ({**MAIL, "to": ["a@b.example", "x y"]}, "notify.channels.ops.to: 'x y' is not an e-mail address"),
         (

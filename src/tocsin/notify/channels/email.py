@@ -3,7 +3,12 @@
 In: an effect. Out: what the server made of it: 4xx and faults of the network are worth another attempt, 5xx is refused.
 Invariants: one delivery has one Message-ID over all attempts; all mails of an incident hang together as a thread;
 whatever a source wrote can neither add a header nor markup; a send ends within its time-out; user name and password
-appear in no detail. It keeps no connection: pages are rare, and a kept one is a broken one at the wrong moment.
+appear in no detail; a mail loads nothing from anywhere. It keeps no connection: pages are rare, and a kept one is a
+broken one at the wrong moment.
+
+The thread: each mail refers to one id made of the incident, which no mail has as its own, and to the mail before it
+that the same recipient got (`Effect.handle`). Were the first mail the root, two recipients with one mailbox, or two
+first mails on their way at once, would have the same Message-ID, and mail servers throw the second one away.
 """
 
 import asyncio
@@ -22,8 +27,8 @@ import aiosmtplib
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from tocsin.notify.channel import Sent
-from tocsin.notify.message import Message, message_of, one_line
+from tocsin.notify.channel import Around, Sent, Words
+from tocsin.notify.message import Message, body_of, clean, message_of, one_line
 from tocsin.stage import Effect
 
 DETAIL_MAX: Final = 300
@@ -31,10 +36,16 @@ RECIPIENTS_MAX: Final = 100
 """The least that an SMTP server must take of one message (RFC 5321 §4.5.3.1.8)."""
 ADDRESS_MAX: Final = 254
 """RFC 5321 §4.5.3.1.3, less the angle brackets."""
+SUBJECT_MAX: Final = 200
+"""Characters: mail readers show fewer."""
+BODY_MAX: Final = 20_000
+"""Characters of a text that a template made."""
 DUPLICATE_HEADER: Final = "X-Tocsin-Possible-Duplicate"
 
 _ADDRESS: Final = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f]+@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f]+")
 _ATOM: Final = re.compile(r"[^A-Za-z0-9.-]+")
+_IDENTIFIER: Final = re.compile(r"<[A-Za-z0-9_.+=-]{1,200}@[A-Za-z0-9_.-]{1,200}>")
+_BLANK_LINES: Final = re.compile(r"\n\s*\n")
 _LOCAL: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 _templates: Final = ImmutableSandboxedEnvironment(
@@ -50,7 +61,7 @@ class Email:
     """One SMTP server with one sender.
 
     Raises:
-        ValueError: an address is none, or a password would travel in the clear.
+        ValueError: an address is none, a password would travel in the clear, or `ca_file` cannot be read.
     """
 
     kind = "email"
@@ -66,9 +77,10 @@ class Email:
         username: str = "",
         password: str = "",
         tls: str = "starttls",
+        ca_file: str = "",
         timeout_seconds: float = 30.0,
         in_flight_max: int = 4,
-        instance: str = "tocsin",
+        around: Around | None = None,
     ) -> None:
         self.name = name
         self.timeout_seconds = timeout_seconds
@@ -79,8 +91,9 @@ class Email:
             raise ValueError("tls: none would send the password in the clear; use starttls or tls")
         self._server = (host, port, tls)
         self._login = (username, password) if username else None
-        self._domain = _ATOM.sub("-", instance).strip(".-") or "tocsin"
-        self._tls = ssl.create_default_context() if tls != "none" else None
+        self._around = around or Around()
+        self._domain = _ATOM.sub("-", self._around.instance).strip(".-") or "tocsin"
+        self._tls = _trust(ca_file) if tls != "none" else None
 
     async def send(self, effect: Effect, *, possible_duplicate: bool) -> Sent:
         """Send the message to the contacts of the recipient, else to those of the channel."""
@@ -114,7 +127,7 @@ class Email:
                 await client.connect()
                 refused, answer = await client.send_message(mail, sender=self._sender.addr_spec, recipients=recipients)
                 without = f"{len(refused)} of {len(recipients)} addresses refused; " if refused else ""
-                accepted = Sent("delivered", self._detail(without + answer))
+                accepted = Sent("delivered", self._detail(without + answer), handle=str(mail["Message-ID"]))
                 await client.quit()
         except TimeoutError:
             return accepted or Sent("failed", f"no answer within {self.timeout_seconds:g} s")
@@ -134,25 +147,61 @@ class Email:
             ValueError: a header cannot be written.
         """
         message = message_of(effect.context)
+        words = self._around.wording.words(self.name, self.kind, effect.context) or Words()
+        subject = one_line(words.subject, SUBJECT_MAX) or message.subject
         mail = EmailMessage(policy=SMTP_POLICY)
         mail["From"] = self._sender
         mail["To"] = tuple(Address(addr_spec=address) for address in recipients)
-        mail["Subject"] = message.subject
+        mail["Subject"] = subject
         mail["Date"] = format_datetime(datetime.now(UTC))
         mail["Message-ID"] = self._identifier(effect.delivery_id)
-        thread = self._identifier(message.incident_id or effect.delivery_id)
-        mail["In-Reply-To"] = thread
-        mail["References"] = thread
+        if above := self._above(message.incident_id, effect):
+            mail["In-Reply-To"] = above[-1]
+            mail["References"] = " ".join(above)
         mail["Auto-Submitted"] = "auto-generated"
+        mail["X-Auto-Response-Suppress"] = "OOF, AutoReply"  # Exchange does not read Auto-Submitted
         mail["X-Tocsin-Delivery"] = effect.delivery_id
-        mail["X-Tocsin-Incident"] = message.incident_id
+        if message.incident_id:
+            mail["X-Tocsin-Incident"] = message.incident_id
         if effect.page:
             mail["Importance"] = "high"
         if possible_duplicate:
             mail[DUPLICATE_HEADER] = "yes"
-        mail.set_content(_rendered("incident.txt", message, effect, possible_duplicate))
-        mail.add_alternative(_rendered("incident.html", message, effect, possible_duplicate), subtype="html")
+        values = self._values(message, effect, words) | {"subject": subject, "possible_duplicate": possible_duplicate}
+        mail.set_content(_templates.get_template("incident.txt").render(values))
+        mail.add_alternative(_templates.get_template("incident.html").render(values), subtype="html")
         return mail
+
+    def _values(self, message: Message, effect: Effect, words: Words) -> dict[str, object]:
+        """What the templates read. The text of a template of the settings stands in the place of everything but the
+        title, the links and the buttons."""
+        own = clean(words.body, BODY_MAX)
+        links = self._around.links
+        page = links.page(message.incident_id) if message.incident_id else ""
+        acknowledge = (
+            links.acknowledge(message.incident_id, effect.recipient, effect.delivery_id) if message.asks else ""
+        )
+        actions = (("Acknowledge", acknowledge), ("Open incident", page))
+        return {
+            "message": message,
+            "recipient": effect.recipient,
+            "body": own or body_of(message),
+            "paragraphs": _BLANK_LINES.split(own) if own else [message.summary] if message.summary else [],
+            "note": "" if own else message.note,
+            "upcoming": "" if own else message.upcoming,
+            "facts": () if own else message.facts,
+            "rows": [] if own else [(row, links.page(row.incident_id)) for row in message.rows],
+            "actions": [(label, url) for label, url in actions if url],
+            "preheader": one_line(own) if own else _preheader(message),
+        }
+
+    def _above(self, incident_id: str, effect: Effect) -> list[str]:
+        """The ids above this mail in its thread, the root first; none for what is about no one incident."""
+        if not incident_id:
+            return []
+        root, own = self._identifier(incident_id), self._identifier(effect.delivery_id)
+        before = effect.handle if _IDENTIFIER.fullmatch(effect.handle) else ""
+        return [one for one in dict.fromkeys((root, before)) if one and one != own]
 
     def _identifier(self, local: str) -> str:
         return f"<{_LOCAL.sub('', local)}@{self._domain}>"
@@ -176,10 +225,23 @@ def _mailbox(option: str, text: str) -> Address:
     return Address(display_name=one_line(name), addr_spec=bare)
 
 
-def _rendered(template: str, message: Message, effect: Effect, possible_duplicate: bool) -> str:
-    return _templates.get_template(template).render(
-        message=message, page=effect.page, recipient=effect.recipient, possible_duplicate=possible_duplicate
-    )
+def _trust(ca_file: str) -> ssl.SSLContext:
+    """Certificates are checked against `ca_file`, else against what the system trusts, and must name the host.
+
+    Raises:
+        ValueError: there are no certificates in `ca_file`.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"ca_file: no certificates can be read from {ca_file!r}: {error}") from error
+
+
+def _preheader(message: Message) -> str:
+    """What a list of mails shows beside the subject."""
+    facts = dict(message.facts)
+    parts = (message.headline, facts.get("Service", ""), facts.get("Changed", ""), message.upcoming)
+    return ". ".join(part for part in parts if part)
 
 
 def _outcome(error: Exception) -> str:

@@ -88,6 +88,10 @@ OPTIONS: Final[dict[str, dict[str, Option]]] = {
             default="starttls",
             choices=("none", "starttls", "tls"),
         ),
+        "ca_file": Option(
+            help="Certificates that the server's must be signed by, as a PEM file; empty = those the system trusts.",
+            default="",
+        ),
         "timeout_seconds": _timeout(30.0),
         "in_flight_max": _in_flight(4),
     },
