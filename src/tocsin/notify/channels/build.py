@@ -54,7 +54,7 @@ def _email(name: str, values: dict[str, Any], around: Around) -> Channel:
         values.pop("host"),
         values.pop("from"),
         to=(to,) if isinstance(to, str) else tuple(to),
-        instance=around.instance,
+        around=around,
         **values,
     )
 
