@@ -29,11 +29,13 @@ from tocsin.domain.rules import (
     Rules,
     Schedule,
     Silence,
+    Template,
     User,
     rules_with,
 )
 from tocsin.domain.schedule.calendar import HORIZON
 from tocsin.domain.schedule.check import backup_loop, zone_problem
+from tocsin.domain.template import wrong_template
 from tocsin.domain.wall import reading
 
 DOCUMENT_BYTES_MAX: Final = 248 * 1024
@@ -52,6 +54,7 @@ COUNT_MAX: Final = {
     "silence": 2_000,
     "maintenance": 500,
     "playbook": 500,
+    "template": 500,
 }
 """Documents of a kind: all rules are in the memory of every process, and silences are asked for every alert."""
 MATCHERS_MAX: Final = 64
@@ -261,6 +264,8 @@ def _wrong(value: Any) -> Iterator[str]:
         yield from ("an absence ends before it starts" for absence in value.away if absence.end <= absence.start)
     elif isinstance(value, Policy):
         yield from _wrong_policy(value)
+    elif isinstance(value, Template):
+        yield from wrong_template(value)
 
 
 def _circle(after: Rules, kind: str, name: str) -> Iterator[str]:

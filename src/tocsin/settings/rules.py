@@ -9,9 +9,11 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from tocsin.domain import rules as domain
+from tocsin.domain.command.verb import AUDIENCES
 from tocsin.domain.events import BY_TYPE
 from tocsin.domain.expression import compile_expression
 from tocsin.domain.lifecycle import Status
+from tocsin.domain.rules.notification import TEAM
 from tocsin.domain.severity import Severity
 from tocsin.settings.directory import AssignmentPart
 from tocsin.settings.kafka import TopicName
@@ -40,6 +42,16 @@ def _event(value: Any) -> Any:
     if isinstance(value, str) and value not in ANNOUNCED:
         raise ValueError(f"{value!r} is not an event that notifies{suggestion(value, ANNOUNCED)}")
     return value
+
+
+def _audience(value: Any) -> Any:
+    if isinstance(value, str) and value not in AUDIENCES:
+        raise ValueError(f"no audience {value!r}{suggestion(value, AUDIENCES)}; there are {', '.join(AUDIENCES)}")
+    return value
+
+
+Event = Annotated[str, BeforeValidator(_event)]
+Audience = Annotated[str, BeforeValidator(_audience)]
 
 
 def _fields(value: Any) -> Any:
@@ -161,9 +173,12 @@ class RoutePart(Part):
     channels: OneOrMore[Name] = Field(
         min_length=1, description="Channels the incident goes to. All routes that match count."
     )
+    audience: Audience = Field(
+        default=TEAM, description="Who reads there; all but the team hear only updates addressed to them."
+    )
+    events: OneOrMore[Event] = Field(
+        default=(), description="Event types it carries; empty = notify.events for the team, none for others."
+    )
 
     def struct(self) -> domain.Route:
-        return domain.Route(when=self.when.struct(), channels=self.channels)
-
-
-Event = Annotated[str, BeforeValidator(_event)]
+        return domain.Route(when=self.when.struct(), channels=self.channels, audience=self.audience, events=self.events)

@@ -20,6 +20,7 @@ from tocsin.domain.rules.schedule import Calendar, Layer, Override, Restriction,
 from tocsin.domain.rules.severity import Scheme, SchemeLevel, SeverityRules
 from tocsin.domain.rules.silence import Inhibition, Maintenance, Silence
 from tocsin.domain.rules.sla import DEFAULT_SLA, SlaRule, SlaTarget
+from tocsin.domain.rules.template import Template
 from tocsin.domain.severity import Severity
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "SlaTarget",
     "Target",
     "Team",
+    "Template",
     "Threshold",
     "User",
     "documents_of",
@@ -91,6 +93,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     silences: dict[str, Silence] = {}
     maintenance: dict[str, Maintenance] = {}
     playbooks: dict[str, Playbook] = {}
+    templates: dict[str, Template] = {}
 
     def team_of(self, target: str) -> tuple[str, Team]:
         """The team a target stands for; the catch-all team where there is none of that name."""
@@ -125,6 +128,7 @@ KINDS: Final[dict[str, tuple[str, Any]]] = {
     "silence": ("silences", Silence),
     "maintenance": ("maintenance", Maintenance),
     "playbook": ("playbooks", Playbook),
+    "template": ("templates", Template),
 }
 """Kind -> (field of `Rules`, type of one): a record `<kind>/<name>` each, null when it was deleted."""
 
