@@ -23,7 +23,8 @@ async def healthy() -> Response:
 @router.get("/readyz", include_in_schema=False)
 async def ready(serving: Served) -> Response:
     health = serving.node.health()
-    return Json({"ready": health.ready, "problems": list(health.problems)}, 200 if health.ready else 503)
+    answer = {"ready": health.ready, "problems": list(health.problems), "notes": list(health.notes)}
+    return Json(answer, 200 if health.ready else 503)
 
 
 @router.get("/metrics", summary="Metrics in the text format of Prometheus")
@@ -32,6 +33,8 @@ async def metrics(serving: Served) -> Response:
     counted.set("tocsin_ready", health.ready)
     counted.set("tocsin_problems", len(health.problems))
     counted.set("tocsin_clock_seconds", serving.clock.now().timestamp())
+    for channel, state, is_in_it in serving.node.lanes.states(serving.clock):
+        counted.set("tocsin_channel_state", is_in_it, channel, state)
     # In a thread: a network disk may take its time, and 10,000 series take some 50 ms.
     text = await asyncio.to_thread(_text, serving)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -78,6 +78,12 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("counter", "tocsin_sla_total", "Promises at risk or breached.", ("target", "outcome", "severity")),
     Metric("counter", "tocsin_notifications_total", "Deliveries by channel and outcome.", ("channel", "outcome")),
     Metric("histogram", "tocsin_notification_seconds", "Duration of one send.", ("channel",), FAST),
+    Metric(
+        "gauge",
+        "tocsin_channel_state",
+        "1 for the state that a channel is in: closed (well), paused, open (it fails), half_open (it is tried).",
+        ("channel", "state"),
+    ),
     Metric("histogram", "tocsin_append_seconds", "One commit, until it counts.", ("topic",), FAST),
     Metric("counter", "tocsin_append_records_total", "Records committed.", ("topic",)),
     Metric("gauge", "tocsin_projection_lag_records", "Records the event log has not taken.", ("topic",)),

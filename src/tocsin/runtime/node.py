@@ -70,10 +70,12 @@ class NotReady(TocsinError):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`ready`: alerts are taken and worked. `problems`: what is wrong, one line each."""
+    """`ready`: alerts are taken and worked. `problems`: what is wrong, one line each. `notes`: what is worth a look and
+    keeps nobody from working: channels that fail."""
 
     ready: bool
     problems: list[str]
+    notes: list[str] = []
 
 
 @runtime_checkable
@@ -102,6 +104,7 @@ class Node:
         rules: Rules,
         event_log: EventLog | None,
         channels: Mapping[str, Channel],
+        per_second: Mapping[str, float] | None = None,
         partitions: int,
         stream: topology.Stream = topology.STREAM,
         shared: Shared | None = None,
@@ -112,6 +115,7 @@ class Node:
         Args:
             rules: what the settings files say; published when it differs from what they said before.
             event_log: None = this process persists nothing.
+            per_second: how many sends a channel's receiver takes; none = as many as it likes.
             partitions: of the internal topics; has to be what the broker has.
             shared: how the log is shared with other processes; None = alone.
             groups: which shares of the work this process takes.
@@ -140,7 +144,8 @@ class Node:
         self._watch = Watch(self._world, self._membership.signs)
         self._feed = SettingsFeed(self._world)
         self._persist = PersistShare(self._world, self._supervisor, event_log) if event_log else None
-        self._core = CoreShare(self._world, self._feed, self._supervisor, Lanes(channels), partitions, stream)
+        self.lanes = Lanes(channels, per_second)
+        self._core = CoreShare(self._world, self._feed, self._supervisor, self.lanes, partitions, stream)
         mapper = topology.mapper(partitions, stream)  # one for all sources: what it remembers is bounded for all
         self._ingest = IngestShare(self._world, self._feed, self._supervisor, lambda: mapper, sources)
         every: tuple[Share | None, ...] = (self._core, self._persist, self._ingest)
@@ -198,7 +203,7 @@ class Node:
             problems += [f"{share.name}: no partitions yet" for share in self._shares if not share.taken.is_set()]
             if self._persist is not None and (late := self._persist.problem()):
                 problems.append(late)
-        return Health(not problems, problems)
+        return Health(not problems, problems, self.lanes.notes(self._world.clock))
 
     async def failed(self) -> BaseException:
         """Wait for the crash of a loop. The process must end with this reason."""

@@ -104,11 +104,23 @@ class PersistPart(Part):
     )
 
 
-class ConsoleChannel(Part):
+class ChannelPart(Part):
+    """What every channel has, whatever its type."""
+
+    per_second: float | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description="Sends a second at most, pages first; 0 = as many as the receiver takes, "
+        "empty = what the type's receivers allow.",
+    )
+
+
+class ConsoleChannel(ChannelPart):
     type: Literal["console"] = Field(default="console", description="Prints one line a message to standard error.")
 
 
-class WebhookChannel(Part):
+class WebhookChannel(ChannelPart):
     type: Literal["webhook"] = Field(description="Sends each message as a JSON POST.")
     url: SecretUrl = Field(description="Where to; env:NAME and file:/path are looked up. Never shown whole.")
     secret: Secret | None = Field(
@@ -118,7 +130,7 @@ class WebhookChannel(Part):
     in_flight_max: int = Field(default=8, ge=1, le=256, description="Sends at the same time.")
 
 
-class EmailChannel(Part):
+class EmailChannel(ChannelPart):
     type: Literal["email"] = Field(description="Sends each message as HTML e-mail over SMTP.")
     host: str = Field(min_length=1, description="SMTP server.")
     port: int = Field(default=587, ge=1, le=65535, description="Port of the SMTP server.")

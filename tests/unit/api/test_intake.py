@@ -140,7 +140,7 @@ async def test_nothing_is_accepted_that_the_log_does_not_take(rig: Any) -> None:
 
 
 async def test_a_stopped_node_takes_nothing_and_is_not_ready(rig: Any) -> None:
-    assert (await rig.client.get("/-/ready")).json() == {"ready": True, "problems": []}
+    assert (await rig.client.get("/-/ready")).json() == {"ready": True, "problems": [], "notes": []}
     await rig.node.stop()
     for path in ("/api/v1/alerts", "/api/v2/alerts"):
         answer = await rig.client.post(path, json=[PROMETHEUS])
