@@ -2,15 +2,18 @@
 
 import base64
 import io
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from email.message import EmailMessage
 from typing import Any
 
 from contract.receivers import HttpReceiver, SmtpReceiver, http_receiver, smtp_receiver
+from contract.slack_server import CHANNEL, TEST_NOW, TOKEN, SlackServer, slack_server
 from tocsin.notify.channel import Channel, Sent
 from tocsin.notify.channels.console import Console
 from tocsin.notify.channels.email import DUPLICATE_HEADER, Email
+from tocsin.notify.channels.slack import Slack
 from tocsin.notify.channels.webhook import Webhook
 from tocsin.stage import Effect
 
@@ -134,3 +137,28 @@ async def console(mode: str) -> AsyncIterator[Kit]:
         lambda: [Arrived("", "possible duplicate" in line, line) for line in stream.getvalue().splitlines()],
     )
     await channel.close()
+
+
+def slack_to(server: SlackServer, **options: Any) -> Slack:
+    return Slack("chat", TOKEN, **{"channel": CHANNEL, "api_url": server.url, "timeout_seconds": 10.0, **options})
+
+
+@asynccontextmanager
+async def slack(mode: str) -> AsyncIterator[Kit]:
+    """With a bot that may only write: one that may read finds what an earlier attempt made, and posts it once."""
+    async with slack_server(mode=mode, scopes=frozenset({"chat:write"}), clock=lambda: TEST_NOW) as server:
+        channel = slack_to(server, timeout_seconds=SHORT if mode == "hang" else 10.0)
+        if mode == "gone":
+            await server.stop()
+        yield Kit(
+            channel,
+            lambda: [
+                Arrived(
+                    one["metadata"]["event_payload"]["delivery_id"],
+                    one["metadata"]["event_payload"]["possible_duplicate"],
+                    json.dumps([one["text"], one["blocks"]], ensure_ascii=False),
+                )
+                for one in server.history
+            ],
+        )
+        await channel.close()

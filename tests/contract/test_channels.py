@@ -14,12 +14,13 @@ from contract.channel_kits import (
     console,
     effect,
     email,
+    slack,
     webhook,
 )
 from tocsin.notify.channels.console import Console
 
-every = pytest.mark.parametrize("kit", [console, webhook, email])
-networked = pytest.mark.parametrize("kit", [webhook, email])
+every = pytest.mark.parametrize("kit", [console, webhook, email, slack])
+networked = pytest.mark.parametrize("kit", [webhook, email, slack])
 
 
 # ---- the contract ----------------------------------------------------------------------------------------------------
