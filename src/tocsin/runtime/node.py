@@ -31,6 +31,7 @@ from tocsin.runtime.journal import Lost
 from tocsin.runtime.lag import EVERY, SINK, measure
 from tocsin.runtime.lanes import Lanes
 from tocsin.runtime.lease import Forever
+from tocsin.runtime.listening import Listening
 from tocsin.runtime.metrics import Metrics
 from tocsin.runtime.persist_share import PersistShare
 from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
@@ -146,6 +147,14 @@ class Node:
         self._persist = PersistShare(self._world, self._supervisor, event_log) if event_log else None
         self.lanes = Lanes(channels, per_second)
         self._core = CoreShare(self._world, self._feed, self._supervisor, self.lanes, partitions, stream)
+        self.listening = Listening(
+            self._world,
+            channels,
+            lambda: self.rules,
+            partitions=partitions,
+            publish=self.publish,
+            outcome=event_log.wait_outcome if event_log else None,
+        )
         mapper = topology.mapper(partitions, stream)  # one for all sources: what it remembers is bounded for all
         self._ingest = IngestShare(self._world, self._feed, self._supervisor, lambda: mapper, sources)
         every: tuple[Share | None, ...] = (self._core, self._persist, self._ingest)
@@ -203,7 +212,7 @@ class Node:
             problems += [f"{share.name}: no partitions yet" for share in self._shares if not share.taken.is_set()]
             if self._persist is not None and (late := self._persist.problem()):
                 problems.append(late)
-        return Health(not problems, problems, self.lanes.notes(self._world.clock))
+        return Health(not problems, problems, [*self.lanes.notes(self._world.clock), *self.listening.notes()])
 
     async def failed(self) -> BaseException:
         """Wait for the crash of a loop. The process must end with this reason."""
@@ -256,6 +265,8 @@ class Node:
         self._supervisor.start("settings retention", self._retention())
         self._supervisor.start("settings topics", self._inspect())
         self._supervisor.start("settings expiry", self._expire())
+        for channel in self.listening.listeners:
+            self._supervisor.start(f"settings listening {channel.name}", self.listening.listen(channel, self._stop))
         self._running = True
         if self._persist in self._shares and self._persist is not None:
             with suppress(TimeoutError):
