@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from platformdirs import user_state_path
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -13,6 +13,7 @@ from tocsin.domain.escalation import DEFAULT_POLICY
 from tocsin.domain.ids import PARTITIONS_MAX
 from tocsin.domain.severity import Severity
 from tocsin.settings import coverage, kafka
+from tocsin.settings.channel import Channel, ConsoleChannel
 from tocsin.settings.directory import PeoplePart, ServicePart
 from tocsin.settings.escalation import EscalatePart, Sla, SlaRulePart
 from tocsin.settings.kafka import KAFKA, KafkaPart, RunPart
@@ -38,8 +39,6 @@ from tocsin.settings.values import (
     OneOrMore,
     PositiveDuration,
     Secret,
-    SecretUrl,
-    SendDuration,
     duration_text,
     looked_up,
     split_listen,
@@ -102,52 +101,6 @@ class PersistPart(Part):
     database: Annotated[str, AfterValidator(_database)] = Field(
         default="sqlite://", description="Where the event log is; sqlite:// = events.sqlite3 in data_dir."
     )
-
-
-class ChannelPart(Part):
-    """What every channel has, whatever its type."""
-
-    per_second: float | None = Field(
-        default=None,
-        ge=0,
-        le=10_000,
-        description="Sends a second at most, pages first; 0 = as many as the receiver takes, "
-        "empty = what the type's receivers allow.",
-    )
-
-
-class ConsoleChannel(ChannelPart):
-    type: Literal["console"] = Field(default="console", description="Prints one line a message to standard error.")
-
-
-class WebhookChannel(ChannelPart):
-    type: Literal["webhook"] = Field(description="Sends each message as a JSON POST.")
-    url: SecretUrl = Field(description="Where to; env:NAME and file:/path are looked up. Never shown whole.")
-    secret: Secret | None = Field(
-        default=None, description="Key of the signature (Standard Webhooks); none = unsigned."
-    )
-    timeout: SendDuration = Field(default=timedelta(seconds=10), description="The longest one send may take.")
-    in_flight_max: int = Field(default=8, ge=1, le=256, description="Sends at the same time.")
-
-
-class EmailChannel(ChannelPart):
-    type: Literal["email"] = Field(description="Sends each message as HTML e-mail over SMTP.")
-    host: str = Field(min_length=1, description="SMTP server.")
-    port: int = Field(default=587, ge=1, le=65535, description="Port of the SMTP server.")
-    sender: str = Field(alias="from", min_length=3, description="Address of the sender.")
-    to: OneOrMore[str] = Field(default=(), description="Who gets what has no contacts of its own.")
-    username: str = Field(default="", description="User name; empty = no login.")
-    password: Secret | None = Field(default=None, description="Password of the user name.")
-    tls: Literal["none", "starttls", "tls"] = Field(default="starttls", description="Encryption of the connection.")
-    ca_file: str = Field(
-        default="",
-        description="PEM file of what the server's certificate is signed by; empty = what the system trusts.",
-    )
-    timeout: SendDuration = Field(default=timedelta(seconds=30), description="The longest one send may take.")
-    in_flight_max: int = Field(default=4, ge=1, le=64, description="Sends at the same time.")
-
-
-Channel = Annotated[ConsoleChannel | WebhookChannel | EmailChannel, Field(discriminator="type")]
 
 
 class NotifyPart(Part):
@@ -343,8 +296,17 @@ def _plain(part: Part, *, reveal: bool) -> dict[str, Any]:
         if isinstance(value, timedelta):
             plain[f"{name}_seconds"] = value.total_seconds()
         elif value is not None:
-            plain[field.alias or name] = value.reveal() if reveal and isinstance(value, Secret) else value
+            plain[field.alias or name] = _revealed(value) if reveal else value
     return plain
+
+
+def _revealed(value: Any) -> Any:
+    """`value` with what is secret in it, at any depth."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {name: _revealed(inner) for name, inner in value.items()}
+    return tuple(map(_revealed, value)) if isinstance(value, tuple) else value
 
 
 def _shown(value: Any) -> Any:

@@ -11,7 +11,10 @@ from tocsin.notify.channel import Around, Channel
 from tocsin.notify.channels.console import Console
 from tocsin.notify.channels.email import Email
 from tocsin.notify.channels.options import OPTIONS, BadChannels, values_of
+from tocsin.notify.channels.pagerduty import Pagerduty
+from tocsin.notify.channels.phone import SMS, VOICE, Phone
 from tocsin.notify.channels.slack import Slack
+from tocsin.notify.channels.teams import Teams
 from tocsin.notify.channels.webhook import Webhook
 
 TYPES: Final = tuple(OPTIONS)
@@ -63,9 +66,41 @@ def _slack(name: str, values: dict[str, Any], around: Around) -> Channel:
     return Slack(name, values.pop("token"), around=around, **values)
 
 
+def _pagerduty(name: str, values: dict[str, Any], around: Around) -> Channel:
+    secrets = _several(values.pop("webhook_secrets"))
+    return Pagerduty(name, values.pop("routing_key"), webhook_secrets=secrets, around=around, **values)
+
+
+def _teams(name: str, values: dict[str, Any], around: Around) -> Channel:
+    return Teams(name, values.pop("url"), around=around, **values)
+
+
+def _sms(name: str, values: dict[str, Any], around: Around) -> Channel:
+    return _phone(SMS, name, values, around)
+
+
+def _voice(name: str, values: dict[str, Any], around: Around) -> Channel:
+    return _phone(VOICE, name, values, around)
+
+
+def _phone(kind: str, name: str, values: dict[str, Any], around: Around) -> Channel:
+    to, tokens = _several(values.pop("to")), _several(values.pop("auth_tokens"))
+    sender, url = values.pop("from"), values.pop("url")
+    return Phone(name, kind, url, sender=sender, to=to, auth_tokens=tokens, around=around, **values)
+
+
+def _several(value: Any) -> tuple[str, ...]:
+    """One text, or several."""
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
 _MAKERS: Final[dict[str, Callable[[str, dict[str, Any], Around], Channel]]] = {
     "console": _console,
     "webhook": _webhook,
     "email": _email,
+    "pagerduty": _pagerduty,
+    "teams": _teams,
+    "sms": _sms,
+    "voice": _voice,
     "slack": _slack,
 }

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tocsin.domain.errors import TocsinError
+from tocsin.notify.channels.phone_text import TEXT_MAX, TEXT_MIN
 
 TIMEOUT_MAX: Final = 120.0
 """Seconds: a page that takes longer is better tried again; notify counts on it to recognise lost attempts."""
@@ -43,6 +44,43 @@ def _timeout(seconds: float) -> Option:
 
 def _in_flight(count: int) -> Option:
     return Option(help="Sends at the same time.", kind=(int,), default=count, least=1, most=IN_FLIGHT_MAX)
+
+
+def _phone(length: dict[str, Option]) -> dict[str, Option]:
+    """Of short messages and calls alike; `length` is what only one of them has."""
+    return {
+        "url": Option(help="Where the provider takes the request: http or https.", secret=True),
+        "from": Option(help="Number or name that it comes from: {from} in the body.", default=""),
+        "to": Option(help="Numbers of what has no contacts of its own.", kind=(str, list, tuple), default=()),
+        "headers": Option(help="Headers of the request, by name.", kind=(dict,), default={}, secret=True),
+        "username": Option(help="User name of the request (basic authentication); empty = none.", default=""),
+        "password": Option(help="Its password.", default="", secret=True),
+        "form": Option(
+            help="Fields of the body as a form, with {to}, {from}, {text}, {delivery_id}, {callback}; or json.",
+            kind=(dict,),
+            default={},
+        ),
+        "json": Option(
+            help="The body as JSON, with the same placeholders in its texts; or form.", kind=(dict,), default={}
+        ),
+        "accepted": Option(
+            help="Statuses that mean that the provider has taken it.", kind=(list, tuple), default=(200, 201, 202)
+        ),
+        "receipt": Option(
+            help="JSON pointer to the provider's id in its answer: /sid; an answer without it counts as failed.",
+            default="",
+        ),
+        **length,
+        "auth_tokens": Option(
+            help="Tokens that sign replies, as Twilio does: at most two; none = nothing is heard.",
+            kind=(str, list, tuple),
+            default=(),
+            secret=True,
+        ),
+        "public_url": Option(help="Address that replies are sent to, exactly as the provider has it.", default=""),
+        "timeout_seconds": _timeout(15.0),
+        "in_flight_max": _in_flight(4),
+    }
 
 
 OPTIONS: Final[dict[str, dict[str, Option]]] = {
@@ -95,6 +133,31 @@ OPTIONS: Final[dict[str, dict[str, Option]]] = {
         "timeout_seconds": _timeout(30.0),
         "in_flight_max": _in_flight(4),
     },
+    "pagerduty": {
+        "routing_key": Option(help="Integration key of an Events API v2 integration: 32 characters.", secret=True),
+        "api_url": Option(help="Where events go; the EU has another.", default="https://events.pagerduty.com"),
+        "webhook_secrets": Option(
+            help="Secrets of the webhook subscription: at most two; none = nothing is heard.",
+            kind=(str, list, tuple),
+            default=(),
+            secret=True,
+        ),
+        "timeout_seconds": _timeout(10.0),
+        "in_flight_max": _in_flight(4),
+    },
+    "teams": {
+        "url": Option(help="Address of the workflow's webhook: http or https.", secret=True),
+        "timeout_seconds": _timeout(15.0),
+        "in_flight_max": _in_flight(4),
+    },
+    "sms": _phone(
+        {
+            "text_max": Option(
+                help="Characters of a message; 160 is one.", kind=(int,), default=320, least=TEXT_MIN, most=TEXT_MAX
+            )
+        }
+    ),
+    "voice": _phone({}),
 }
 """Type to its options; `type` itself is common to all."""
 
@@ -190,4 +253,8 @@ def _problem(declared: Option, value: Any) -> str:
 def _plain(value: Any) -> Any:
     """A secret may come wrapped, with `reveal`."""
     reveal = getattr(value, "reveal", None)
-    return reveal() if callable(reveal) else value
+    if callable(reveal):
+        return reveal()
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return type(value)(map(_plain, value)) if isinstance(value, list | tuple) else value
