@@ -49,9 +49,10 @@ class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
     delivery_id: str
     attempt: int
     outcome: str
-    """`delivered`, `failed` (worth another attempt) or `refused` (will never work)."""
+    """`delivered`, `failed` (worth another attempt) or `refused` (will never work this way)."""
     detail: str = ""
-    """Receipt or error, shortened."""
+    """Receipt or error, shortened. Of a page refused because its channel is down while the rules name a fallback for it
+    (`notify.fallback`), it begins with "breaker open"."""
     retry_after_seconds: float | None = None
     duration_seconds: float = 0.0
     possible_duplicate: bool = False

@@ -32,6 +32,7 @@ BURST_SECONDS: Final = 1.0
 TICK: Final = 1e-5
 """Seconds that are no time: clocks are coarser, and fractions are not exact."""
 WORDS: Final = ("closed", "paused", "open", "half_open")
+DOWN: Final = frozenset({"open", "half_open"})
 
 
 class Breaker:
@@ -42,7 +43,7 @@ class Breaker:
         self.per_second = per_second
         self.state = "closed"
         self.since: Instant | None = None
-        """Since when it is in this state, as far as this process knows."""
+        """Since when it is in this state, as far as this process knows; a probe does not end it."""
         self.down_at: float | None = None
         """Since when nothing has been delivered though it was tried: seconds of the monotonic clock."""
         self.error = ""
@@ -118,7 +119,9 @@ class Breaker:
 
     def _turn(self, state: str, now: Instant) -> None:
         if state != self.state:
-            self.state, self.since = state, now
+            if not {state, self.state} <= DOWN:
+                self.since = now
+            self.state = state
 
     def _token_in(self, at: float) -> float:
         if not self.per_second:

@@ -15,7 +15,7 @@ from typing import Final
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import NotifyRules
 from tocsin.notify.channel import Sent
-from tocsin.runtime.lanes import BREAKER_OPEN, FALLBACK_AFTER, Lanes
+from tocsin.runtime.lanes import BREAKER_OPEN, Lanes
 from tocsin.runtime.world import World
 from tocsin.stage import DeliveryResult, Effect, Want
 
@@ -47,7 +47,7 @@ class Effects:
         """Attempts that are refused without a send: the channel is down, and the page may go another way."""
         self._elsewhere: frozenset[str] = frozenset()
         """Channels whose pages may go another way."""
-        self._fallback_after = FALLBACK_AFTER
+        self._fallback_after = inf
         self._tasks: set[asyncio.Task[None]] = set()
         self._results: list[DeliveryResult] = []
         self._quiet = asyncio.Event()
@@ -70,9 +70,8 @@ class Effects:
         self._paging = frozenset() if self._closed else frozenset(paging)
         self._lanes.pages(self, self._paging)
         if rules is not None:
-            self._elsewhere = frozenset(getattr(rules, "fallback", ()))
-            after = getattr(rules, "fallback_after", None)
-            self._fallback_after = FALLBACK_AFTER if after is None else after.total_seconds()
+            self._elsewhere = frozenset(rules.fallback)
+            self._fallback_after = rules.fallback_after.total_seconds()
 
     def wakes_in(self, wants: Sequence[Want], now: Instant) -> float:
         """Seconds until time alone gives room to what waits without: a pace, a pause or a breaker allows more."""

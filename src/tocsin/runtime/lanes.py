@@ -19,12 +19,10 @@ from tocsin.runtime.breaker import WORDS, Breaker
 from tocsin.runtime.clock import Clock
 from tocsin.wire.events import rfc3339
 
-__all__ = ["BREAKER_OPEN", "FALLBACK_AFTER", "Lanes"]
+__all__ = ["BREAKER_OPEN", "Lanes"]
 
 UNKNOWN_ROOM: Final = 100
 """Room over a channel that is not configured: each of them is refused at once."""
-FALLBACK_AFTER: Final = 120.0
-"""Seconds for which a channel is given the chance to come back before pages look for another way."""
 BREAKER_OPEN: Final = "breaker open"
 """How the detail of a refusal begins that is no answer of the receiver: the page is to go another way."""
 

@@ -23,6 +23,22 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Event types that it carries; empty = for the team those of `NotifyRules.events`, for others none."""
 
 
+class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How much one place of a channel (its own address, or that of one recipient) is told one by one."""
+
+    messages: int = 10
+    """So many that are no pages within `per`; what goes beyond is said in digests. 0 = no limit."""
+    pages: int = 25
+    """So many pages within `per`; what goes beyond is paged in one message. 0 = no limit."""
+    per: timedelta = timedelta(minutes=10)
+    digest_every: timedelta = timedelta(minutes=5)
+    """How long a digest waits for more."""
+    page_digest_every: timedelta = timedelta(minutes=1)
+    """The same for pages."""
+    bundle: timedelta = timedelta()
+    """How long any message that is no page waits for others, to go out with them; 0 = not at all."""
+
+
 class NotifyRules(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = ()
     catch_all: tuple[str, ...] = ("console",)
@@ -37,7 +53,22 @@ class NotifyRules(msgspec.Struct, frozen=True, kw_only=True):
     )
     hold: dict[Severity, timedelta] = {}
     """How long the first page of an incident waits, for lower severities."""
-    attempts_max: int = 20
-    """With the waits below half an hour on average: a mail server's restart must not cost a page."""
+    limits: dict[str, Limit] = {}
+    """By channel; one that is not named says everything one by one."""
+    fallback: dict[str, tuple[str, ...]] = {}
+    """Channel -> where its messages go when it gives them up, in this order."""
+    fallback_after: timedelta = timedelta(minutes=2)
+    """How long a channel is down before its pages go another way."""
+    attempts_max: int = 100
+    """With the waits below about four hours on average: a mail server that is down for a night shift's begin must not
+    cost a page."""
+    retry_for: timedelta = timedelta(days=1)
+    """After so long nothing is tried again: it would tell of yesterday."""
+    retry_pages_for: timedelta = timedelta(hours=6)
+    """The same for pages: by then others have been called."""
     retry_first: timedelta = timedelta(seconds=2)
     retry_longest: timedelta = timedelta(minutes=5)
+    fallback: dict[str, tuple[str, ...]] = {}
+    """Channel to the channels that its pages go to when it does not deliver them."""
+    fallback_after: timedelta = timedelta(minutes=2)
+    """How long a channel has to be down until its pages look for another way at once (`runtime/lanes.py`)."""
