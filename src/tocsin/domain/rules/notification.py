@@ -68,7 +68,3 @@ class NotifyRules(msgspec.Struct, frozen=True, kw_only=True):
     """The same for pages: by then others have been called."""
     retry_first: timedelta = timedelta(seconds=2)
     retry_longest: timedelta = timedelta(minutes=5)
-    fallback: dict[str, tuple[str, ...]] = {}
-    """Channel to the channels that its pages go to when it does not deliver them."""
-    fallback_after: timedelta = timedelta(minutes=2)
-    """How long a channel has to be down until its pages look for another way at once (`runtime/lanes.py`)."""
