@@ -157,9 +157,14 @@ def body_of(message: Message) -> str:
         f"{message.upcoming}." if message.upcoming else "",
         message.summary,
         f"Note: {message.note}" if message.note else "",
-        "\n".join(f"{name}: {url}" for name, url in message.links),
+        links_text(message),
     )
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def links_text(message: Message) -> str:
+    """One line for each link."""
+    return "\n".join(f"{name.capitalize() + ':':<13} {url}" for name, url in message.links)
 
 
 def _severity(incident: Mapping[str, Any]) -> str:
@@ -197,14 +202,12 @@ def _digest(digest: Mapping[str, Any]) -> Message:
     first = f": {rows[0].number} {rows[0].title}" if rows else ""
     others = f" and {incidents - 1:,} more" if rows and incidents > 1 else ""
     facts = (
-        ("Messages", f"{messages:,}"),
-        ("Incidents", f"{incidents:,}"),
         ("From", instant_text(digest.get("since"))),
         ("To", instant_text(digest.get("until"))),
     )
     return Message(
         subject=f"[Digest] {about}{one_line(first, 150)}{others}",
-        headline=f"{_count(messages, 'message')} about {about} in one",
+        headline=f"This stands for {_count(messages, 'message')}",
         good=False,
         title=about,
         severity="",

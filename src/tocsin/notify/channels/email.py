@@ -28,7 +28,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tocsin.notify.channel import Around, Sent, Words
-from tocsin.notify.message import Message, body_of, clean, message_of, one_line
+from tocsin.notify.message import Message, body_of, clean, links_text, message_of, one_line
 from tocsin.stage import Effect
 
 DETAIL_MAX: Final = 300
@@ -185,7 +185,7 @@ class Email:
         return {
             "message": message,
             "recipient": effect.recipient,
-            "body": own or body_of(message),
+            "body": "\n\n".join(part for part in (own, links_text(message)) if part) if own else body_of(message),
             "paragraphs": _BLANK_LINES.split(own) if own else [message.summary] if message.summary else [],
             "note": "" if own else message.note,
             "upcoming": "" if own else message.upcoming,
