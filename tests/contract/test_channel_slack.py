@@ -1,0 +1,369 @@
+"""What Slack alone does: change in place, threads, direct messages, refusals in words, no second message."""
+
+import json
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from contract.channel_kits import CONTEXT, effect, slack_to
+from contract.slack_server import CHANNEL, SCOPES, TEST_NOW, TOKEN, SlackServer, slack_server
+from tocsin.notify.channel import Around, NoLinks, Sent, Words
+from tocsin.notify.channels.slack import Slack
+from tocsin.stage import Effect
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[SlackServer]:
+    async with slack_server(clock=lambda: TEST_NOW) as one:
+        yield one
+
+
+@pytest.fixture
+async def slack(server: SlackServer) -> AsyncIterator[Slack]:
+    channel = slack_to(server, signing_secret="s", app_token="xapp-1")
+    yield channel
+    await channel.close()
+
+
+def context(kind: str = "incident.opened", status: str = "open", **more: Any) -> dict[str, Any]:
+    """What happened to the incident of the contract suite."""
+    whole = {**CONTEXT, "type": kind, "incident": {**CONTEXT["incident"], "status": status}, **more}
+    return whole if kind.startswith("escalation.") else {**whole, "escalation": None}
+
+
+def about(kind: str, status: str, handle: str = "", **more: Any) -> Effect:
+    given = {"delivery": f"ntf_{kind}", "page": False, "handle": handle, "context": context(kind, status), **more}
+    return effect(**given)
+
+
+def buttons(message: dict[str, Any]) -> list[str]:
+    return [
+        one["text"]["text"] for block in message["blocks"] if block["type"] == "actions" for one in block["elements"]
+    ]
+
+
+async def first(slack: Slack) -> Sent:
+    return await slack.send(effect(context=context()), possible_duplicate=False)
+
+
+# ---- in place --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_first_message_has_buttons_and_its_place_is_told(server: SlackServer, slack: Slack) -> None:
+    sent = await first(slack)
+    (message,) = server.standing()
+    assert sent == Sent("delivered", "posted", handle=f"{CHANNEL}:{message['ts']}")
+    assert buttons(message) == ["Acknowledge", "Investigate", "Mitigate", "Resolve"]
+    assert message["metadata"]["event_type"] == "tocsin_delivery"
+    assert message["metadata"]["event_payload"]["delivery_id"] == "ntf_aaone"
+
+
+async def test_an_acknowledgement_changes_the_message_and_stands_in_its_thread(
+    server: SlackServer, slack: Slack
+) -> None:
+    sent = await first(slack)
+    more = {"context": context("incident.acknowledged", "acknowledged", actor="ana")}
+    again = await slack.send(
+        about("incident.acknowledged", "acknowledged", sent.handle, **more), possible_duplicate=False
+    )
+    assert (again.outcome, again.handle) == ("delivered", sent.handle)
+    (message,) = server.standing()
+    assert message["edited"]
+    assert "Acknowledged by ana" in json.dumps(message["blocks"])
+    assert buttons(message) == ["Investigate", "Mitigate", "Resolve"]
+    (line,) = server.thread(CHANNEL, message["ts"])
+    assert line["reply_broadcast"] is False
+    assert "Acknowledged by ana" in line["text"]
+
+
+@pytest.mark.parametrize("kind", ["incident.resolved", "incident.closed"])
+async def test_good_news_have_no_buttons(server: SlackServer, slack: Slack, kind: str) -> None:
+    sent = await first(slack)
+    await slack.send(about(kind, kind.partition(".")[2], sent.handle), possible_duplicate=False)
+    (message,) = server.standing()
+    assert buttons(message) == []
+    assert "✅" in message["blocks"][0]["text"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "page", "loud"),
+    [
+        ("escalation.fired", True, True),
+        ("incident.reopened", False, True),
+        ("incident.severity_raised", False, False),
+        ("incident.severity_raised", True, True),
+        ("sla.breached", False, True),
+        ("incident.investigating", False, False),
+    ],
+)
+async def test_who_has_to_act_is_told_in_the_channel(
+    server: SlackServer, slack: Slack, kind: str, page: bool, loud: bool
+) -> None:
+    sent = await first(slack)
+    await slack.send(about(kind, "open", sent.handle, page=page), possible_duplicate=False)
+    (line,) = server.thread(CHANNEL, sent.handle.partition(":")[2])
+    assert line["reply_broadcast"] is loud
+    assert ("Disk of shop is full" in json.dumps(line["blocks"])) is loud
+
+
+async def test_a_message_that_is_gone_is_posted_anew(server: SlackServer, slack: Slack) -> None:
+    sent = await first(slack)
+    server.messages[CHANNEL].clear()
+    again = await slack.send(about("incident.acknowledged", "acknowledged", sent.handle), possible_duplicate=False)
+    (message,) = server.standing()
+    assert again.outcome == "delivered"
+    assert again.handle == f"{CHANNEL}:{message['ts']}" != sent.handle
+
+
+async def test_a_message_that_may_not_be_changed_gets_a_line(server: SlackServer, slack: Slack) -> None:
+    sent = await first(slack)
+    server.scripted["chat.update"] = deque(["edit_window_closed"])
+    again = await slack.send(about("incident.acknowledged", "acknowledged", sent.handle), possible_duplicate=False)
+    assert again.outcome == "delivered"
+    assert "edit_window_closed" in again.detail
+    assert len(server.thread(CHANNEL, sent.handle.partition(":")[2])) == 1
+
+
+@pytest.mark.parametrize(("page", "outcome", "lines"), [(True, "delivered", 1), (False, "failed", 0)])
+async def test_a_page_does_not_wait_for_a_change(
+    server: SlackServer, slack: Slack, page: bool, outcome: str, lines: int
+) -> None:
+    sent = await first(slack)
+    server.scripted["chat.update"] = deque(["internal_error"])
+    again = await slack.send(
+        about("incident.severity_raised", "open", sent.handle, page=page), possible_duplicate=False
+    )
+    assert again.outcome == outcome
+    assert len(server.thread(CHANNEL, sent.handle.partition(":")[2])) == lines
+
+
+async def test_a_channel_that_was_changed_gets_a_message_of_its_own(server: SlackServer, slack: Slack) -> None:
+    sent = await first(slack)
+    server.messages["C0NEW"] = {}
+    moved = about("incident.reopened", "open", sent.handle, contacts={"slack": ("C0NEW",)})
+    assert (await slack.send(moved, possible_duplicate=False)).handle.startswith("C0NEW:")
+    assert len(server.standing("C0NEW")) == 1
+
+
+# ---- to whom ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_person_gets_a_direct_message_that_is_changed_in_place(server: SlackServer, slack: Slack) -> None:
+    ana = {"slack": ("ana@b.example", "U0ANA")}
+    sent = await slack.send(effect(contacts=ana, context=context()), possible_duplicate=False)
+    assert sent.handle.startswith("D0ANA:")
+    again = about("incident.acknowledged", "acknowledged", sent.handle, contacts=ana)
+    assert (await slack.send(again, possible_duplicate=False)).handle == sent.handle
+    assert server.standing() == []
+    assert len(server.standing("D0ANA")) == 1
+
+
+async def test_nobody_to_write_to_is_refused(server: SlackServer) -> None:
+    slack = slack_to(server, channel="")
+    sent = await slack.send(effect(contacts={"slack": ("ana",)}), possible_duplicate=False)
+    assert sent.outcome == "refused"
+    assert "contact" in sent.detail
+    await slack.close()
+
+
+# ---- no second message -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("contacts", [{}, {"slack": ("U0ANA",)}])
+async def test_what_an_earlier_attempt_posted_is_not_posted_again(
+    server: SlackServer, slack: Slack, contacts: dict[str, tuple[str, ...]]
+) -> None:
+    server.scripted["chat.postMessage"] = deque(["lost"])
+    lost = await slack.send(effect(contacts=contacts), possible_duplicate=False)
+    assert lost.outcome == "failed"
+    sent = await slack.send(effect(2, contacts=contacts), possible_duplicate=False)
+    assert sent.outcome == "delivered"
+    channel = sent.handle.partition(":")[0]
+    (message,) = server.standing(channel)
+    assert sent.handle == f"{channel}:{message['ts']}"
+
+
+async def test_a_line_of_an_earlier_attempt_is_not_said_again(server: SlackServer, slack: Slack) -> None:
+    sent = await first(slack)
+    news = about("incident.reopened", "open", sent.handle)
+    server.scripted["chat.postMessage"] = deque(["lost"])
+    assert (await slack.send(news, possible_duplicate=False)).outcome == "failed"
+    assert (await slack.send(news, possible_duplicate=True)).handle == sent.handle
+    assert len(server.thread(CHANNEL, sent.handle.partition(":")[2])) == 1
+
+
+async def test_what_is_surely_not_there_is_posted_without_a_mark(server: SlackServer, slack: Slack) -> None:
+    await slack.send(effect(), possible_duplicate=True)
+    (message,) = server.standing()
+    assert "repetition" not in json.dumps(message["blocks"])
+    assert message["metadata"]["event_payload"]["possible_duplicate"] is True
+
+
+@pytest.mark.parametrize("contacts", [{}, {"slack": ("U0ANA",)}])
+async def test_a_bot_that_may_not_read_marks_what_may_be_a_repetition(contacts: dict[str, tuple[str, ...]]) -> None:
+    async with slack_server(scopes=frozenset({"chat:write"}), clock=lambda: TEST_NOW) as server:
+        slack = slack_to(server)
+        sent = await slack.send(effect(contacts=contacts), possible_duplicate=True)
+        (message,) = server.standing(sent.handle.partition(":")[0])
+        assert "(possibly a repetition)" in message["text"]
+        assert "(possibly a repetition)" in json.dumps(message["blocks"])
+        await slack.close()
+
+
+async def test_a_channel_full_of_later_messages_leaves_it_open(server: SlackServer, slack: Slack) -> None:
+    for _ in range(101):
+        server._post({"channel": CHANNEL, "text": "chatter"})
+    await slack.send(effect(), possible_duplicate=True)
+    assert "(possibly a repetition)" in server.standing()[-1]["text"]
+
+
+# ---- what Slack says -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "outcome", "said"),
+    [
+        ("invalid_auth", "refused", "Bot User OAuth Token"),
+        ("channel_not_found", "refused", "/invite"),
+        ("not_in_channel", "refused", "chat:write.public"),
+        ("is_archived", "refused", "archived"),
+        ("account_inactive", "refused", "install it again"),
+        ("internal_error", "failed", "internal_error"),
+        ("a_word_of_next_year", "failed", "a_word_of_next_year"),
+    ],
+)
+async def test_a_refusal_names_the_remedy(
+    server: SlackServer, slack: Slack, word: str, outcome: str, said: str
+) -> None:
+    server.scripted["chat.postMessage"] = deque([word])
+    sent = await first(slack)
+    assert sent.outcome == outcome
+    assert word in sent.detail
+    assert said in sent.detail
+
+
+async def test_a_missing_scope_is_named() -> None:
+    async with slack_server(scopes=SCOPES - {"chat:write"}) as server:
+        slack = slack_to(server)
+        sent = await first(slack)
+        assert sent == Sent("refused", "slack: missing_scope (chat:write): give the app the scope and install it again")
+        await slack.close()
+
+
+@pytest.mark.parametrize(("headers", "seconds"), [({"Retry-After": "7"}, 7.0), ({}, 30.0)])
+async def test_a_limit_says_when_to_come_back(
+    server: SlackServer, slack: Slack, headers: dict[str, str], seconds: float
+) -> None:
+    answer = web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
+    server.scripted["chat.postMessage"] = deque([answer])
+    assert await first(slack) == Sent("failed", "slack: ratelimited", retry_after_seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (web.Response(status=200, text="hello", content_type="text/plain"), "failed"),
+        (web.Response(status=200, text="<html>", content_type="text/html"), "failed"),
+        (web.Response(status=200, text="{", content_type="application/json"), "failed"),
+        (web.Response(status=200, text="[]", content_type="application/json"), "failed"),
+        (web.Response(status=200, body=b"\xff\xfe", content_type="application/json"), "failed"),
+        (web.Response(status=503, text="later", headers={"Retry-After": "3"}), "failed"),
+        (web.Response(status=404, text="no such page", content_type="text/html"), "refused"),
+        (web.Response(status=302, headers={"Location": "/api/elsewhere"}), "refused"),
+    ],
+)
+async def test_answers_that_are_not_slacks(
+    server: SlackServer, slack: Slack, answer: web.Response, outcome: str
+) -> None:
+    server.scripted["chat.postMessage"] = deque([answer])
+    sent = await first(slack)
+    assert sent.outcome == outcome
+    assert 0 < len(sent.detail) <= 300
+    assert server.called("elsewhere") == []
+
+
+async def test_nothing_tells_the_token(server: SlackServer, slack: Slack, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    details = []
+    for word in ("invalid_auth", "lost", f"echo {TOKEN}"):
+        server.scripted["chat.postMessage"] = deque([word])
+        details.append((await first(slack)).detail)
+    await server.stop()
+    details.append((await first(slack)).detail)
+    assert all(details)
+    assert TOKEN not in json.dumps(details)
+    assert TOKEN not in caplog.text
+
+
+async def test_a_closed_channel_sends_nothing(server: SlackServer, slack: Slack) -> None:
+    await slack.close()
+    assert (await first(slack)).outcome == "failed"
+    assert server.calls == []
+
+
+# ---- what is around it -----------------------------------------------------------------------------------------------
+
+
+class OurLinks(NoLinks):
+    def page(self, incident_id: str) -> str:
+        return f"https://tocsin.example/i/{incident_id}"
+
+    def acknowledge(self, incident_id: str, recipient: str, delivery_id: str) -> str:
+        return f"https://tocsin.example/a/{incident_id}?r={recipient}&d={delivery_id}"
+
+
+class OurWords:
+    def words(self, channel: str, kind: str, context: object) -> Words | None:
+        return Words(subject="Ours <!channel>", body="First *line*\n" + "x<y&z " * 5000)
+
+
+async def test_where_clicks_do_not_come_back_there_are_addresses(server: SlackServer) -> None:
+    slack = slack_to(server, around=Around(links=OurLinks()))
+    assert (await first(slack)).outcome == "delivered"
+    (message,) = server.standing()
+    assert buttons(message) == ["Acknowledge", "Open"]
+    elements = message["blocks"][-1]["elements"]
+    assert elements[0]["url"].startswith("https://tocsin.example/a/inc_aaonlyfortests?r=team:on_call")
+    await slack.close()
+
+
+async def test_without_addresses_and_clicks_there_are_no_buttons(server: SlackServer) -> None:
+    slack = slack_to(server)
+    assert (await first(slack)).outcome == "delivered"
+    assert buttons(server.standing()[0]) == []
+    await slack.close()
+
+
+async def test_the_words_of_a_template_take_the_place_of_ours(server: SlackServer) -> None:
+    slack = slack_to(server, around=Around(wording=OurWords()))
+    sent = await first(slack)
+    assert sent.outcome == "delivered"
+    (message,) = server.standing()
+    assert message["blocks"][0]["text"]["text"] == "🔴 Ours &lt;!channel&gt;"
+    assert "97 % used" not in json.dumps(message["blocks"])
+    await slack.send(about("incident.acknowledged", "acknowledged", sent.handle), possible_duplicate=False)
+    assert server.thread(CHANNEL, message["ts"])[0]["text"] == "Ours &lt;!channel&gt;"
+    await slack.close()
+
+
+# ---- settings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"token": "xapp-1-secret"}, "it belongs to app_token"),
+        ({"token": "xoxb-\nsecret"}, "token"),
+        ({"app_token": "xoxb-secret"}, "begins with xapp-"),
+        ({"channel": "#ops"}, "'#ops' is not an id"),
+        ({"api_url": "slack.com"}, "api_url"),
+        ({"signing_secret": ("secret1", "secret2", "secret3")}, "at most 2"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_told(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said) as error:
+        Slack("chat", **{"token": TOKEN, **options})
+    assert "secret" not in str(error.value).replace("signing_secret", "")
