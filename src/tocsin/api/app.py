@@ -12,6 +12,7 @@ from tocsin.api import (
     bulk,
     commands,
     explain,
+    inbound,
     incidents,
     intake,
     log,
@@ -61,7 +62,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None, links:
     )
     app.state.serving = Serving(node, settings, clock or SystemClock(), links)
     # response before incidents: its fixed words would be taken for references.
-    writing = (intake, response, alerting, bulk, commands)
+    writing = (intake, response, alerting, bulk, commands, inbound)
     for part in (*writing, incidents, explain, runbooks, log, rejected, operations, pages):
         app.include_router(part.router)
     for router in (changes, documents, on_call, overrides, people, severities, silences, surroundings, *alertmanager):

@@ -1,7 +1,8 @@
 """What every request passes: who may come in, how many at once, and the headers of every answer.
 
 In: an ASGI request. Out: the same with `state["actor"]`, or a refusal. With tokens configured everything but the
-health endpoints needs one. Without, tocsin listens on the loopback only and takes care that no web page speaks through
+health endpoints needs one, and what carries a signature of its own: the pages behind the links of messages, and what
+providers send. Without, tocsin listens on the loopback only and takes care that no web page speaks through
 the browser of its user: foreign `Host` names (DNS rebinding) and foreign origins are refused.
 """
 
@@ -26,6 +27,12 @@ REQUESTS_MAX: Final = 512
 """At once, those that wait for an outcome included; a request costs some 50 KB besides its body."""
 ACTOR_MAX: Final = 64
 OPEN_PATHS: Final = frozenset({"/-/healthy", "/-/ready", "/healthz", "/readyz"})
+PAGES: Final = ("/i/", "/a/")
+"""Pages behind links: whom a link or nobody's token lets in, they ask themselves (`actor` is empty where there are
+tokens and none was given)."""
+SIGNED: Final = "/api/v1/inbound/"
+"""What providers send: the channel checks the signature."""
+NOBODY: Final = ""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_ACTOR: Final = "local"
 
@@ -46,6 +53,7 @@ class Gate:
         self._tokens = [(token.name, token.hash.removeprefix("sha256:")) for token in settings.http.tokens]
         names = {settings.http.address[0], urlsplit(settings.http.external_url).hostname or ""}
         self._hosts = frozenset(name.lower() for name in names if name)
+        self._outside = urlsplit(settings.http.external_url).netloc.lower()
         self._rates = Rates()
         self._running = 0
 
@@ -88,10 +96,16 @@ class Gate:
 
     def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        if scope["method"] not in SAFE_METHODS:
-            self._refuse_other_sites(headers)
         state = scope.setdefault("state", {})
-        if self._tokens:
+        if scope["path"].startswith(SIGNED):
+            state["actor"] = NOBODY
+            return
+        is_page = scope["path"].startswith(PAGES)
+        if scope["method"] not in SAFE_METHODS:
+            self._refuse_other_sites(headers, is_page=is_page)
+        if self._tokens and is_page and "authorization" not in headers:
+            state["actor"] = NOBODY
+        elif self._tokens:
             state["actor"] = self._token_name(headers)
             if not self._rates.take(state["actor"], time.monotonic()):
                 raise Failure(503, "busy", f"more than {PER_SECOND:g} requests a second with one token", retry_after=1)
@@ -132,10 +146,13 @@ class Gate:
                 f"the host {host!r} is not this tocsin's; set http.external_url, or http.tokens to lift this check",
             )
 
-    def _refuse_other_sites(self, headers: Mapping[str, str]) -> None:
+    def _refuse_other_sites(self, headers: Mapping[str, str], *, is_page: bool) -> None:
+        """A page tells no referrer, so its own forms come with the origin `null`; they carry a signed value instead.
+        A proxy before tocsin may have put another host into the request."""
         origin = headers.get("origin")
+        own = {headers.get("host", "").lower(), *([self._outside, "null"] if is_page else [])} - {""}
         if headers.get("sec-fetch-site") == "cross-site" or (
-            origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+            origin is not None and (urlsplit(origin).netloc.lower() or origin) not in own
         ):
             raise Failure(403, "forbidden_origin", "requests from other web sites are refused")
 

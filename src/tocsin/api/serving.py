@@ -27,8 +27,11 @@ CHANGES_BURST: Final = 2000.0
 start. People never come near, a program in a loop does; an import of everything there is goes through at once."""
 VISITS_PER_SECOND: Final = 5.0
 VISITS_BURST: Final = 100.0
-"""Calls with one link, or to one channel; and, in a bucket of their own so that they take nothing from the others,
-those with a forged one. A person taps, a mail scanner looks twice, a provider sends what people do."""
+"""Visits with one link; and, in a bucket of their own so that they take nothing from the others, everything forged. A
+person taps, a mail scanner looks twice."""
+CALLS_PER_SECOND: Final = 50.0
+CALLS_BURST: Final = 1000.0
+"""Signed calls of one provider: what people do, and what another system changes in a storm; it sends again."""
 RECORD_OVERHEAD: Final = 100
 """Bytes that a record takes in a batch besides its own."""
 
@@ -45,6 +48,7 @@ class Serving:
         self._incarnations: dict[str, str] = {}
         self.changes = Rates(CHANGES_PER_SECOND, CHANGES_BURST)
         self.visits = Rates(VISITS_PER_SECOND, VISITS_BURST)
+        self.calls = Rates(CALLS_PER_SECOND, CALLS_BURST)
         self.body_seconds = BODY_SECONDS_MAX
         self.bodies_bytes = 0
         """Bytes of bodies that are being read or worked on."""

@@ -11,11 +11,12 @@ from fastapi import FastAPI
 
 from tocsin.api.app import create
 from tocsin.domain.rules import Rules
-from tocsin.notify.channel import Sent
+from tocsin.notify.channel import Channel, Sent
 from tocsin.persist.sqlite import EventLog
 from tocsin.runtime.clock import SystemClock
 from tocsin.runtime.node import Node
 from tocsin.settings import Settings
+from tocsin.settings.tree import HttpPart
 from tocsin.stage import Effect
 from tocsin.testing.broker import MemoryBroker
 
@@ -87,8 +88,20 @@ def rules() -> Rules | None:
 
 
 @pytest.fixture
-async def rig(tmp_path: Path, rules: Rules | None) -> AsyncIterator[Rig]:
-    settings = Settings(data_dir=tmp_path, partitions=PARTITIONS)
+def channels() -> dict[str, Channel]:
+    """Channels besides `console`; a module that wants some overrides it."""
+    return {}
+
+
+@pytest.fixture
+def http() -> HttpPart:
+    """What the settings say of HTTP; a module that wants tokens or links overrides it."""
+    return HttpPart()
+
+
+@pytest.fixture
+async def rig(tmp_path: Path, rules: Rules | None, channels: dict[str, Channel], http: HttpPart) -> AsyncIterator[Rig]:
+    settings = Settings(data_dir=tmp_path, partitions=PARTITIONS, http=http)
     clock = SystemClock()
     broker = MemoryBroker(clock, PARTITIONS)
     event_log = EventLog.open(settings.event_log_path)
@@ -99,7 +112,7 @@ async def rig(tmp_path: Path, rules: Rules | None) -> AsyncIterator[Rig]:
         instance="test",
         rules=rules or settings.rules(),
         event_log=event_log,
-        channels={"console": outbox},
+        channels={"console": outbox, **channels},
         partitions=PARTITIONS,
     )
     app = create(node, settings=settings, clock=clock)

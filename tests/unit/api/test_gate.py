@@ -125,3 +125,41 @@ async def test_every_answer_has_the_security_headers() -> None:
 )
 def test_hostname(host: str, name: str) -> None:
     assert hostname(host) == name
+
+
+LINKED = Settings(http=HttpPart(tokens=GUARDED.http.tokens, external_url="https://tocsin.example/ops/"))
+
+
+@pytest.mark.parametrize("path", ["/i/inc_x", "/a/token", "/api/v1/inbound/chat"])
+async def test_what_brings_its_own_signature_needs_no_token_and_is_nobody(path: str) -> None:
+    answer = await asked(LINKED, path=path, host="tocsin.example")
+    assert (answer.status_code, answer.text) == (200, "")
+    assert (await asked(LINKED, path="/incidents" + path)).status_code == 401
+
+
+async def test_a_page_knows_who_has_a_token_all_the_same() -> None:
+    assert (await asked(LINKED, path="/i/inc_x", authorization=f"Bearer {TOKEN}")).text == "grafana"
+    assert (await asked(LINKED, path="/i/inc_x", authorization="Bearer wrong")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": "null"}, 200),  # our own form: the page tells no referrer
+        ({"origin": "https://tocsin.example"}, 200),  # behind a proxy that says another host
+        ({"origin": "http://127.0.0.1:9393"}, 200),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": ""}, 403),
+        ({"origin": "null", "sec_fetch_site": "cross-site"}, 403),
+    ],
+)
+async def test_a_page_is_sent_by_itself_only(headers: dict[str, str], status: int) -> None:
+    assert (await asked(LINKED, "POST", "/i/inc_x/acknowledge", **headers)).status_code == status
+    if headers["origin"] == "null":
+        assert (await asked(LINKED, "POST", authorization=f"Bearer {TOKEN}", **headers)).status_code == 403
+
+
+async def test_without_tokens_a_page_is_for_own_hosts_and_a_provider_may_come_under_any() -> None:
+    assert (await asked(OPEN, path="/i/inc_x", host="evil.example")).status_code == 403
+    assert (await asked(OPEN, path="/i/inc_x")).text == "local"
+    assert (await asked(OPEN, "POST", "/api/v1/inbound/chat", host="tunnel.example")).text == ""
