@@ -5,11 +5,13 @@ wrote, and it looks at no rule and no clock. An event of a delivery that is fini
 """
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from tocsin.domain import events as ev
-from tocsin.notify.plan import answers
-from tocsin.notify.state import Answer, Delivery, Ledger, Muted
+from tocsin.notify.plan import CALLS, answers
+from tocsin.notify.state import Answer, Delivery, Ledger, Muted, Told
 
 CALLS_MAX: Final = 20
 """Escalations of one incident that are made up for: while it is suppressed escalate pauses, so that only those count
@@ -30,10 +32,7 @@ def evolve(state: Ledger, event: ev.Event) -> None:
     elif isinstance(event, ev.DeliveryEvent) and (delivery := state.deliveries.get(event.delivery_id)):
         delivery.written = event.n
         if isinstance(event, ev.DeliveryAttempted):
-            delivery.attempt = event.attempt
-            delivery.attempted_at = event.recorded_at
-            state.sending[delivery.id] = None
-            state.lane(delivery.channel).drop(delivery.id)
+            _attempted(state, delivery, event)
         elif isinstance(event, ev.DeliveryFailed):
             delivery.attempted_at = None
             delivery.ready_at = event.next_attempt_at
@@ -44,6 +43,7 @@ def evolve(state: Ledger, event: ev.Event) -> None:
         else:
             if isinstance(event, ev.DeliverySuppressed) and delivery.step.startswith(ESCALATION):
                 _held_back(state, delivery)
+            _told(state, delivery, event)
             state.drop(delivery)
 
 
@@ -59,12 +59,66 @@ def _planned(state: Ledger, event: ev.DeliveryPlanned) -> None:
         contacts=event.contacts,
         context=event.context,
         order=state.planned,
+        due_at=event.send_due_at,
         ready_at=event.send_due_at,
         written=event.n,
+        joined=event.joined,
     )
     state.deliveries[delivery.id] = delivery
     state.of_incident.setdefault(delivery.incident_id, {})[delivery.id] = None
-    state.lane(delivery.channel).line(delivery).put(delivery, delivery.ready_at)
+    state.wait(delivery)
+    if event.counts:
+        state.count(delivery, event.recorded_at)
+
+
+def _attempted(state: Ledger, delivery: Delivery, event: ev.DeliveryAttempted) -> None:
+    delivery.attempt = event.attempt
+    delivery.attempted_at = event.recorded_at
+    state.sending[delivery.id] = None
+    state.lane(delivery.channel).drop(delivery.id)
+    state.leave(delivery)
+    delivery.joined = None
+
+
+def _told(state: Ledger, delivery: Delivery, event: ev.DeliveryEvent) -> None:
+    """Remember how the delivery ended for its recipient: what they know of the incident, or that they know nothing."""
+    if not delivery.incident_id:
+        return  # a digest
+    known = state.last_told(delivery.incident_id, delivery.channel, delivery.recipient)
+    if isinstance(event, ev.DeliveryDelivered | ev.DeliveryBundled):
+        handle = event.handle if isinstance(event, ev.DeliveryDelivered) else ""
+        one = _heard(delivery, event, handle or (known.handle if known else ""))
+    elif isinstance(event, ev.DeliveryGaveUp):
+        one = replace(known or _unheard(delivery), delivery_id=delivery.id, step=delivery.step, tried=True)
+    elif known is None and delivery.step in CALLS and not delivery.attempt:
+        one = _unheard(delivery)
+    else:
+        return
+    entries = state.told.setdefault(delivery.incident_id, [])
+    if known is None:
+        entries.append(one)
+    else:
+        entries[entries.index(known)] = one
+
+
+def _unheard(delivery: Delivery) -> Told:
+    return Told(channel=delivery.channel, recipient=delivery.recipient, delivery_id=delivery.id, step=delivery.step)
+
+
+def _heard(delivery: Delivery, event: ev.DeliveryEvent, handle: str) -> Told:
+    incident: dict[str, Any] = delivery.context.get("incident") or {}
+    return Told(
+        channel=delivery.channel,
+        recipient=delivery.recipient,
+        delivery_id=delivery.id,
+        step=delivery.step,
+        at=event.recorded_at,
+        severity=incident.get("severity", ""),
+        severity_label=incident.get("severity_label", ""),
+        status=incident.get("status", ""),
+        alerts=incident.get("alerts", 0),
+        handle=handle,
+    )
 
 
 def _held_back(state: Ledger, delivery: Delivery) -> None:
@@ -83,6 +137,8 @@ def _muted(state: Ledger, event: ev.Muted) -> None:
 
 
 def _followed(state: Ledger, event: ev.Followed) -> None:
+    if event.gone:
+        state.told.pop(event.incident_id, None)
     if event.gone or not event.answered:
         state.answered.pop(event.incident_id, None)
         return

@@ -141,7 +141,7 @@ def context_of(event: Told, rules: Rules) -> dict[str, Any]:
         "actor": cut_text(event.actor, WORD_MAX),
         "event_id": ev.event_id(event),
         "recorded_at": rfc3339(event.recorded_at),
-        "incident": _shown(event.header) | _label(event.header, rules),
+        "incident": shown(event.header) | _label(event.header, rules),
     }
     if note := getattr(event, "note", ""):
         context["note"] = cut_text(note, NOTE_MAX)
@@ -190,7 +190,7 @@ def _label(header: IncidentHeader, rules: Rules) -> dict[str, str]:
     return {} if label == header.severity.value else {"severity_label": label}
 
 
-def _shown(header: IncidentHeader) -> dict[str, Any]:
+def shown(header: IncidentHeader) -> dict[str, Any]:
     """The header as plain values, none left out, so that a receiver finds every field. A header that breaks its limit
     loses what is long: the message still goes out."""
     shown = {name: msgspec.to_builtins(getattr(header, name)) for name in header.__struct_fields__}

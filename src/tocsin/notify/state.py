@@ -1,18 +1,31 @@
-"""What notify knows: the unfinished deliveries, and the incidents that somebody has answered.
+"""What notify knows: the unfinished deliveries, what was told of each incident, and who was answered.
 
 In: nothing but notify's own events (`evolve.py`). Out: per channel what is to be sent next and from when on; what is
-being sent. Invariants: a delivery waits in exactly one line of its channel, or is being sent, or is not here; a
-finished one is not here. It does not know incidents that nobody has answered: for those everything may be planned.
+being sent; which bundle is to be closed. Invariants: a delivery waits in exactly one line of its channel, or with
+others in a bundle, or is being sent, or is not here; a finished one is not here. It does not know incidents that nobody
+has answered: for those everything may be planned.
 """
 
-import heapq
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 import msgspec
 
+from tocsin.domain.agenda import Deadline
+from tocsin.domain.events import Joined
 from tocsin.domain.instant import Instant
+from tocsin.notify.line import Lane, Line
+
+__all__ = ["DIGEST", "Answer", "Bundle", "Delivery", "Lane", "Ledger", "Line", "Muted", "Told"]
+
+DIGEST: Final = "digest"
+"""Kind of the deadline at which a bundle is closed, and the step of the digest."""
+COUNTED_MAX: Final = 1000
+COUNTED_FOR: Final = timedelta(hours=1)
+"""How many sends of one place are remembered, and for how long: no limit looks further."""
 
 
 class Delivery(msgspec.Struct, kw_only=True):
@@ -28,6 +41,8 @@ class Delivery(msgspec.Struct, kw_only=True):
     context: dict[str, Any]
     order: int
     """Place in the order of planning."""
+    due_at: Instant
+    """`send_due_at`: what its patience counts from."""
     ready_at: Instant
     """`send_due_at`, after a failure `next_attempt_at`."""
     written: int = 1
@@ -38,6 +53,8 @@ class Delivery(msgspec.Struct, kw_only=True):
     """Since when an attempt runs; None while it waits."""
     unwanted: str = ""
     """Why it is not sent again should this attempt fail or be lost: the incident was answered meanwhile."""
+    joined: Joined | None = None
+    """The bundle it waits in."""
 
     @property
     def sending(self) -> bool:
@@ -66,79 +83,37 @@ class Muted(msgspec.Struct):
     """Escalations that were taken back: they are made up for one by one, to whom they were for."""
 
 
-class Line:
-    """Deliveries in the order in which they are ready, those ready together in the order of planning. Old entries of
-    the heap are skipped when they surface."""
+class Told(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """What one recipient was told last of an incident over one channel, or was meant to be told."""
 
-    __slots__ = ("_heap", "_ready")
-
-    def __init__(self) -> None:
-        self._ready: dict[str, Instant] = {}
-        self._heap: list[tuple[Instant, int, str]] = []
-
-    def put(self, delivery: Delivery, at: Instant) -> None:
-        self._ready[delivery.id] = at
-        heapq.heappush(self._heap, (at, delivery.order, delivery.id))
-
-    def drop(self, delivery_id: str) -> None:
-        self._ready.pop(delivery_id, None)
-
-    def first(self) -> tuple[Instant, str] | None:
-        """(instant, delivery id) of the first, or None."""
-        heap = self._heap
-        while heap:
-            at, _, delivery_id = heap[0]
-            if self._ready.get(delivery_id) == at:
-                return at, delivery_id
-            heapq.heappop(heap)
-        return None
-
-    def waiting(self) -> list[tuple[str, Instant]]:
-        """(delivery id, instant) of every one in it, in the order in which they were put there."""
-        return list(self._ready.items())
-
-    def ready(self, now: Instant) -> list[str]:
-        """Every delivery that is ready at `now`."""
-        return [delivery_id for delivery_id, at in self._ready.items() if at <= now]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Line) and self._ready == other._ready
-
-    __hash__ = None  # type: ignore[assignment]
+    channel: str
+    recipient: str
+    delivery_id: str
+    """The last that ended."""
+    step: str
+    at: Instant | None = None
+    """Of the last that was delivered; None = nothing has been told yet."""
+    tried: bool = False
+    """Something was sent that nobody knows to have arrived."""
+    severity: str = ""
+    severity_label: str = ""
+    status: str = ""
+    alerts: int = 0
+    handle: str = ""
+    """What the provider calls what was made for it."""
 
 
-@dataclass(slots=True)
-class Lane:
-    """What waits for one channel."""
+class Bundle(msgspec.Struct):
+    """Deliveries that wait for each other, to go out as one."""
 
-    pages: Line = field(default_factory=Line)
-    others: Line = field(default_factory=Line)
-    lost: Line = field(default_factory=Line)
-    """Attempts that are unwanted: from the instant on at which no send can run any more, they are withdrawn."""
-
-    def line(self, delivery: Delivery) -> Line:
-        return self.pages if delivery.page else self.others
-
-    def drop(self, delivery_id: str) -> None:
-        for line in (self.pages, self.others, self.lost):
-            line.drop(delivery_id)
-
-    def next(self, now: Instant) -> str | None:
-        """The delivery to send next: a page first, then by when they were ready."""
-        for line in (self.pages, self.others):
-            if (first := line.first()) and first[0] <= now:
-                return first[1]
-        return None
-
-    def wants_at(self) -> Instant | None:
-        """From when on there is something to do over this channel."""
-        firsts = (line.first() for line in (self.pages, self.others, self.lost))
-        return min((first[0] for first in firsts if first), default=None)
-
-    def pages_at(self) -> Instant | None:
-        """From when on a page waits."""
-        first = self.pages.first()
-        return first[0] if first else None
+    id: str
+    """Delivery id of the digest."""
+    channel: str
+    place: str
+    why: str
+    due_at: Instant
+    members: dict[str, None] = {}
+    """Delivery ids in the order of planning."""
 
 
 @dataclass(slots=True)
@@ -156,6 +131,12 @@ class Ledger:
     """By incident id, until the incident is retired."""
     muted: dict[str, Muted] = field(default_factory=dict)
     """By incident id, until the suppression is over or the incident is retired."""
+    told: dict[str, list[Told]] = field(default_factory=dict)
+    """By incident id, until the incident is retired: one entry for each channel and recipient."""
+    bundles: dict[str, Bundle] = field(default_factory=dict)
+    """By id, in the order of their beginning."""
+    counted: dict[tuple[str, str, bool], deque[Instant]] = field(default_factory=dict)
+    """By (channel, place, page): when messages were planned that count against its limit, ascending."""
     planned: int = 0
     """Deliveries planned so far."""
 
@@ -172,6 +153,13 @@ class Ledger:
     def lane(self, channel: str) -> Lane:
         return self.lanes.setdefault(channel, Lane())
 
+    def last_told(self, incident_id: str, channel: str, recipient: str) -> Told | None:
+        """What this recipient was told last of the incident over this channel."""
+        for one in self.told.get(incident_id, ()):
+            if one.channel == channel and one.recipient == recipient:
+                return one
+        return None
+
     def drop(self, delivery: Delivery) -> None:
         """It is finished."""
         self.lanes[delivery.channel].drop(delivery.id)
@@ -181,3 +169,60 @@ class Ledger:
         del of_incident[delivery.id]
         if not of_incident:
             del self.of_incident[delivery.incident_id]
+        self.leave(delivery)
+
+    # ---- bundles -----------------------------------------------------------------------------------------------------
+
+    def wait(self, delivery: Delivery) -> None:
+        """It waits from now on: in its line, or with others in its bundle."""
+        if delivery.joined is None:
+            self.lane(delivery.channel).line(delivery).put(delivery, delivery.ready_at)
+            return
+        joined = delivery.joined
+        bundle = self.bundles.get(joined.digest)
+        if bundle is None:
+            bundle = Bundle(joined.digest, delivery.channel, joined.place, joined.why, delivery.ready_at)
+            self.bundles[bundle.id] = bundle
+        bundle.members[delivery.id] = None
+        lane = self.lane(delivery.channel)
+        if len(bundle.members) == 1:  # should it stay alone, it goes out as itself
+            lane.line(delivery).put(delivery, bundle.due_at)
+        elif len(bundle.members) == 2:
+            lane.drop(next(iter(bundle.members)))
+
+    def leave(self, delivery: Delivery) -> None:
+        """It waits for no company any more."""
+        if delivery.joined is None or (bundle := self.bundles.get(delivery.joined.digest)) is None:
+            return
+        bundle.members.pop(delivery.id, None)
+        if not bundle.members:
+            del self.bundles[bundle.id]
+        elif len(bundle.members) == 1:
+            last = self.deliveries[next(iter(bundle.members))]
+            self.lane(bundle.channel).line(last).put(last, bundle.due_at)
+
+    def open_bundle(self, channel: str, place: str, why: str) -> Bundle | None:
+        """The bundle that a message would join now."""
+        for bundle in self.bundles.values():
+            if (bundle.channel, bundle.place, bundle.why) == (channel, place, why):
+                return bundle
+        return None
+
+    def next_bundle(self) -> Deadline | None:
+        """When the next bundle is to be closed; one with a single member closes itself."""
+        due = ((one.due_at, one.id) for one in self.bundles.values() if len(one.members) > 1)
+        first = min(due, default=None)
+        return None if first is None else Deadline(first[0], DIGEST, first[1])
+
+    def count(self, delivery: Delivery, at: Instant) -> None:
+        """A message counts against the limit of its place."""
+        key = (delivery.channel, place_of(delivery.recipient, delivery.contacts), delivery.page)
+        times = self.counted.setdefault(key, deque(maxlen=COUNTED_MAX))
+        times.append(at)
+        while times[0] < at - COUNTED_FOR:
+            times.popleft()
+
+
+def place_of(recipient: str, contacts: dict[str, tuple[str, ...]]) -> str:
+    """Where over a channel a recipient is reached: an address of their own, or (empty) that of the channel."""
+    return "" if recipient.startswith("channel:") or not contacts else recipient

@@ -139,6 +139,7 @@ _TEXTS: Final[dict[type[ev.Event], Callable[[Any], str]]] = {
     ev.DeliveryGaveUp: _delivery,
     ev.DeliveryWithdrawn: lambda event: event.channel,
     ev.DeliverySuppressed: lambda event: event.channel,
+    ev.DeliveryBundled: lambda event: f"{event.channel}, in the digest {event.digest}",
 }
 
 

@@ -14,7 +14,7 @@ __all__ = ["deliveries", "pages", "timers"]
 
 AFTER = {
     "": ("planned",),
-    "planned": ("attempted", "withdrawn", "suppressed"),
+    "planned": ("attempted", "withdrawn", "suppressed", "bundled"),
     "attempted": ("delivered", "failed", "gave_up", "withdrawn"),  # withdrawn: lost in a crash, and answered since
     "failed": ("attempted", "withdrawn", "suppressed", "gave_up"),
 }

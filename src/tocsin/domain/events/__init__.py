@@ -11,6 +11,7 @@ from tocsin.domain.events.change import ChangeRecorded
 from tocsin.domain.events.command import CommandApplied, CommandEvent, CommandRejected, CommandUnchanged
 from tocsin.domain.events.delivery import (
     DeliveryAttempted,
+    DeliveryBundled,
     DeliveryDelivered,
     DeliveryEvent,
     DeliveryFailed,
@@ -18,6 +19,7 @@ from tocsin.domain.events.delivery import (
     DeliveryPlanned,
     DeliverySuppressed,
     DeliveryWithdrawn,
+    Joined,
 )
 from tocsin.domain.events.escalation import (
     EscalationAwaited,
@@ -115,6 +117,7 @@ __all__ = [
     "CommandRejected",
     "CommandUnchanged",
     "DeliveryAttempted",
+    "DeliveryBundled",
     "DeliveryDelivered",
     "DeliveryEvent",
     "DeliveryFailed",
@@ -139,6 +142,7 @@ __all__ = [
     "Followed",
     "IncidentEvent",
     "Investigating",
+    "Joined",
     "LateAmended",
     "Linked",
     "Merged",

@@ -22,6 +22,17 @@ class DeliveryEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
         return self.TYPE.removeprefix("delivery.")
 
 
+class Joined(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The bundle that a planned delivery waits in. Alone in it, it goes out as itself; with others, in a digest."""
+
+    digest: str
+    """Delivery id of the digest, should there be one."""
+    place: str = ""
+    """Where over its channel it goes: the recipient, or empty for the channel's own address."""
+    why: str
+    """`over_limit`, `over_page_limit`, `bundle` or `quiet_hours`."""
+
+
 class DeliveryPlanned(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
     TYPE = "delivery.planned"
     step: str
@@ -35,6 +46,10 @@ class DeliveryPlanned(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=Tr
     send_due_at: Instant
     context: dict[str, Any]
     """What a template may use: the event's type and reason, the header, what escalates next."""
+    counts: bool = False
+    """It counts against the limit of where it goes."""
+    joined: Joined | None = None
+    """It waits for others until `send_due_at`."""
 
 
 class DeliveryAttempted(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -71,3 +86,11 @@ class DeliveryWithdrawn(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=
 
 class DeliverySuppressed(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
     TYPE = "delivery.suppressed"
+
+
+class DeliveryBundled(DeliveryEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Its end: what it would have said is in a digest."""
+
+    TYPE = "delivery.bundled"
+    digest: str
+    """Delivery id of the digest."""

@@ -14,7 +14,8 @@ from tocsin.domain.rules.condition import LabelMatch, Matcher
 from tocsin.domain.rules.correlation import CorrelationRule, Flapping, IngestRules, Threshold
 from tocsin.domain.rules.directory import Assignment, People, Service, Team, User
 from tocsin.domain.rules.escalation import DEFAULT_ESCALATION, EscalateRules, EscalationRule, Level, Policy, Target
-from tocsin.domain.rules.notification import NotifyRules, Route
+from tocsin.domain.rules.expected import Expected
+from tocsin.domain.rules.notification import Limit, NotifyRules, Route
 from tocsin.domain.rules.playbook import Playbook, PlaybookStep
 from tocsin.domain.rules.schedule import Calendar, Layer, Override, Restriction, Schedule
 from tocsin.domain.rules.severity import Scheme, SchemeLevel, SeverityRules
@@ -31,12 +32,14 @@ __all__ = [
     "CorrelationRule",
     "EscalateRules",
     "EscalationRule",
+    "Expected",
     "Flapping",
     "IngestRules",
     "Inhibition",
     "LabelMatch",
     "Layer",
     "Level",
+    "Limit",
     "Maintenance",
     "Matcher",
     "NotifyRules",
@@ -93,6 +96,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     silences: dict[str, Silence] = {}
     maintenance: dict[str, Maintenance] = {}
     playbooks: dict[str, Playbook] = {}
+    expected: dict[str, Expected] = {}
     templates: dict[str, Template] = {}
 
     def team_of(self, target: str) -> tuple[str, Team]:
@@ -128,6 +132,7 @@ KINDS: Final[dict[str, tuple[str, Any]]] = {
     "silence": ("silences", Silence),
     "maintenance": ("maintenance", Maintenance),
     "playbook": ("playbooks", Playbook),
+    "expected": ("expected", Expected),
     "template": ("templates", Template),
 }
 """Kind -> (field of `Rules`, type of one): a record `<kind>/<name>` each, null when it was deleted."""

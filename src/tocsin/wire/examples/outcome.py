@@ -20,6 +20,8 @@ STEP: Final = ev.EscalationStep(
     repeats_left=2,
 )
 
+DIGEST: Final = ids.delivery_id(0, DELIVERY, "digest", "ops-webhook", "channel:ops-webhook")
+
 LEVEL: Final = ev.EscalationStep(
     level=2,
     escalate_to="schedule:dba, user:ana",
@@ -211,6 +213,8 @@ def deliveries() -> tuple[ev.DeliveryEvent, ...]:
             recipient="channel:ops-webhook",
             send_due_at=at(0),
             context={"type": "incident.opened", "reason": "opened_new_group", "number": HEADER.number},
+            counts=True,
+            joined=ev.Joined(digest=DIGEST, why="over_limit"),
         ),
         ev.DeliveryAttempted(**step(2, 0.009), attempt=1),
         ev.DeliveryDelivered(**step(3, 0.052, reason="delivered"), attempt=1, receipt="204", duration_seconds=0.043),
@@ -220,6 +224,7 @@ def deliveries() -> tuple[ev.DeliveryEvent, ...]:
         ev.DeliveryGaveUp(**step(18, 900, reason="attempts_max"), attempt=8, error="503 Service Unavailable"),
         ev.DeliveryWithdrawn(**step(2, 392.004, reason="acknowledged", cause=f"{INCIDENT}.11")),
         ev.DeliverySuppressed(**step(2, 0.006, reason="silence", cause="sil_7ksd2m4q")),
+        ev.DeliveryBundled(**step(2, 300, reason="in_digest", cause=f"{DIGEST}.1"), digest=DIGEST),
     )
 
 
