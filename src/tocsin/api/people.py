@@ -34,7 +34,7 @@ WAIT_SECONDS: Final = 15.0
 """For a page to arrive: a mail server takes some."""
 WAIT_SECONDS_MAX: Final = 30.0
 LOOK_AGAIN_SECONDS: Final = 0.1
-FINAL: Final = frozenset({"delivered", "gave_up", "withdrawn", "suppressed"})
+FINAL: Final = frozenset({"delivered", "gave_up", "withdrawn", "suppressed", "bundled"})
 """Statuses of a delivery after which nothing more happens."""
 STATUS: Final = {"delivered": 200, "pending": 202, "failed": 502, "rejected": 409}
 
