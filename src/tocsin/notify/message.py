@@ -8,7 +8,8 @@ It knows no channel: escaping for HTML, a terminal or a header is theirs, and so
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -69,6 +70,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     severity: str
     """As people call it."""
     grade: str
+    """As that of a message."""
+    status: str
     incident_id: str
 
 
@@ -126,8 +129,8 @@ def message_of(context: Mapping[str, Any]) -> Message:
     answered = bool(incident.get("acknowledged_at")) and not context.get("escalation")
     good = kind in _GOOD
     return Message(
-        subject=one_line(f"[{_tag(kind, context, incident)}] {number} {title}", 200),
-        headline=_headline(kind, context, incident),
+        subject=one_line(f"[{_tag(kind, context, incident) or 'tocsin'}] {number} {title}", 200),
+        headline=_headline(kind, context, incident) or "A message of which nothing is known",
         good=good,
         asks=bool(incident.get("id")) and not good and not answered and str(incident.get("status")) not in _OVER,
         title=title,
@@ -146,7 +149,9 @@ def message_of(context: Mapping[str, Any]) -> Message:
 def body_of(message: Message) -> str:
     """All of `message` but its subject, as plain text in paragraphs."""
     named = "  ".join(word for word in (message.severity, message.number) if word)
-    rows = [f"{row.severity:<10}{row.number}  {row.title}".strip() for row in message.rows]
+    rows = [
+        f"{row.severity:<9} {row.number}  {row.title}{f' ({row.status})' if row.status else ''}" for row in message.rows
+    ]
     if message.more:
         rows.append(f"and {_count(message.more, 'more incident')}")
     paragraphs = (
@@ -192,6 +197,7 @@ def _digest(digest: Mapping[str, Any]) -> Message:
             title=one_line(one.get("title", "")),
             severity=_severity(one),
             grade=one_line(one.get("severity", "")).lower(),
+            status=one_line(one.get("status", "")),
             incident_id=one_line(one.get("id", "")),
         )
         for one in listed[:ROWS_MAX]
@@ -201,7 +207,10 @@ def _digest(digest: Mapping[str, Any]) -> Message:
     about = _count(incidents, "incident")
     first = f": {rows[0].number} {rows[0].title}" if rows else ""
     others = f" and {incidents - 1:,} more" if rows and incidents > 1 else ""
+    labels = {row.grade: row.severity for row in rows}
     facts = (
+        ("Severities", _counts(digest.get("by_severity"), lambda word: labels.get(word, word.upper()))),
+        ("Messages", _counts(digest.get("by_step"), _step_word)),
         ("From", instant_text(digest.get("since"))),
         ("To", instant_text(digest.get("until"))),
     )
@@ -217,6 +226,21 @@ def _digest(digest: Mapping[str, Any]) -> Message:
         rows=rows,
         more=more,
     )
+
+
+def _counts(counts: Mapping[str, int] | None, word: Callable[[str], str]) -> str:
+    """`3 × CRITICAL, 2 × HIGH`: each word once."""
+    sums: Counter[str] = Counter()
+    for one, count in (counts or {}).items():
+        sums[word(one)] += count
+    return ", ".join(f"{count:,} × {one}" for one, count in sums.items())
+
+
+def _step_word(step: str) -> str:
+    """What has happened, in lower case; a call is one of its level, whatever its repeat."""
+    if step.startswith("escalation."):
+        return f"escalation {step.split('.')[1]}"
+    return _HEADLINES.get(step, step.rpartition(".")[2].replace("_", " ")).lower()
 
 
 def _headline(kind: str, context: Mapping[str, Any], incident: Mapping[str, Any]) -> str:
@@ -266,10 +290,11 @@ def _changes(since: Mapping[str, Any] | None, incident: Mapping[str, Any]) -> st
         now = incident.get("severity_label") or incident.get("severity", "")
         changes.append(f"severity from {since.get('severity_label') or was} to {now}")
     for name in ("status", "alerts"):
-        then, now = since.get(name), incident.get(name)
-        if then not in (None, "") and str(then) != str(now):
-            changes.append(f"{name} from {then} to {now}")
-    return f"{', '.join(changes) or 'nothing'}, since {instant_text(since.get('recorded_at'))}"
+        before, now = since.get(name), incident.get(name)
+        if before not in (None, "") and str(before) != str(now):
+            changes.append(f"{name} from {before} to {now}")
+    then = instant_text(since.get("recorded_at"))
+    return f"{', '.join(changes)} (since {then})" if changes else f"nothing since {then}"
 
 
 def _others(also: Iterable[Mapping[str, Any]]) -> str:
