@@ -17,10 +17,11 @@ from contract.channel_kits import (
     slack,
     webhook,
 )
+from contract.vendor_kits import pagerduty, sms, teams, voice
 from tocsin.notify.channels.console import Console
 
-every = pytest.mark.parametrize("kit", [console, webhook, email, slack])
-networked = pytest.mark.parametrize("kit", [webhook, email, slack])
+every = pytest.mark.parametrize("kit", [console, webhook, email, slack, pagerduty, teams, sms, voice])
+networked = pytest.mark.parametrize("kit", [webhook, email, slack, pagerduty, teams, sms, voice])
 
 
 # ---- the contract ----------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from tocsin.notify.channel import Around, Heard, Sent
 from tocsin.notify.channels.exchange import Answer, exchange, hidden_of, shown
 from tocsin.notify.channels.phone_body import Body, checked_pointer, pointed
 from tocsin.notify.channels.phone_reply import checked_tokens, heard
-from tocsin.notify.channels.phone_text import speech_of, text_of
+from tocsin.notify.channels.phone_text import next_of, speech_of, text_of
 from tocsin.notify.channels.session import Session
 from tocsin.notify.channels.webhook import checked_url, hidden_parts
 from tocsin.notify.message import Message, message_of, one_line
@@ -109,15 +109,16 @@ class Phone:
     def _text(self, effect: Effect, *, possible_duplicate: bool) -> str:
         message = message_of(effect.context)
         words = self._around.wording.words(self.name, self.kind, effect.context)
-        reply = bool(self._tokens)
+        reply, upcoming = bool(self._tokens), next_of(effect.context.get("next"))
         if self.kind == VOICE:
-            return speech_of(message, words, reply=reply, possible_duplicate=possible_duplicate)
+            return speech_of(message, words, reply=reply, upcoming=upcoming, possible_duplicate=possible_duplicate)
         return text_of(
             message,
             words,
             limit=self._text_max,
             reply=reply,
             link=self._link(effect, message, reply=reply),
+            upcoming=upcoming,
             possible_duplicate=possible_duplicate,
         )
 

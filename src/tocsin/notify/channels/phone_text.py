@@ -10,12 +10,13 @@ so that an old message can never mean an incident of another month.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from tocsin.domain.instant import Instant
 from tocsin.notify.channel import Words
-from tocsin.notify.message import Message, one_line
+from tocsin.notify.message import Message, instant_text, one_line
 
 TEXT_MIN: Final = 160
 """Characters: what one message holds."""
@@ -28,6 +29,7 @@ CODE_DAYS: Final = 7
 CUT: Final = "..."
 
 _NUMBER: Final = re.compile(r"INC-(\d{4})-(\d{2})-(\d{2})-(\d{3,9})")
+_TIME: Final = re.compile(r"\b\d{2}:\d{2}\b")
 _CODE: Final = re.compile(r"0*(\d{1,2})[-*./](\d{1,9})")
 
 
@@ -59,9 +61,11 @@ def text_of(
     limit: int,
     reply: bool,
     link: str = "",
+    upcoming: str = "",
     possible_duplicate: bool = False,
 ) -> str:
-    """The short message. `reply`: somebody listens to answers; `link`: where the incident can be seen or answered."""
+    """The short message. `reply`: somebody listens to answers; `link`: where the incident can be seen or answered;
+    `upcoming`: who is called next and when, if there is room for it."""
     code = code_of(message.number) if reply and not message.good else ""
     ask = f"Reply ACK {code}" if code else ""
     if link and len(ask) + len(link) + 2 <= limit // 2:
@@ -76,26 +80,42 @@ def text_of(
         said += f" [{service}]" if service else ""
     room = limit - (len(ask) + 2 if ask else 0)
     said = cut(head + said, room)
+    if upcoming and len(said) + len(upcoming) + 2 <= room:
+        said += f". {upcoming}"
     return (f"{said}. {ask}" if said else ask) if ask else said or "A message of tocsin"
 
 
-def speech_of(message: Message, words: Words | None, *, reply: bool, possible_duplicate: bool = False) -> str:
+def speech_of(
+    message: Message,
+    words: Words | None,
+    *,
+    reply: bool,
+    upcoming: str = "",
+    possible_duplicate: bool = False,
+) -> str:
     """What a voice says."""
     if words and (words.body or words.subject):
         said = [one_line(words.body or words.subject, SPOKEN_MAX)]
     else:
         service = next((value for label, value in message.facts if label == "Service"), "")
         severity = (message.severity or "An").capitalize()
-        said = [f"{severity} incident", message.headline, message.title, f"Service {service}" if service else ""]
-    head = "This is tocsin. " + (
-        "You may have had this call before (possible duplicate). " if possible_duplicate else ""
-    )
-    spoken = head + cut(". ".join(part for part in said if part), SPOKEN_MAX) + "."
+        said = [f"{severity} incident {message.number}".strip(), message.headline, message.title]
+        said += [f"Service {service}" if service else "", upcoming]
+    again = "You may have had this call before (possible duplicate). " if possible_duplicate else ""
+    spoken = f"This is tocsin. {again}{cut('. '.join(part for part in said if part), SPOKEN_MAX)}."
     code = code_of(message.number) if reply and not message.good else ""
     if not code:
         return spoken
     keys = " ".join(code.replace("-", "*")).replace("*", "star")
     return f"{spoken} To acknowledge, press {keys}, then the hash key."
+
+
+def next_of(step: Mapping[str, Any] | None) -> str:
+    """Who is called next, and when: `Next: lead at 12:15 UTC`. From the context of a delivery."""
+    if not step or not step.get("target"):
+        return ""
+    found = _TIME.search(instant_text(step.get("due_at")))
+    return one_line(f"Next: {step['target']} at {found.group()} UTC" if found else f"Next: {step['target']}", 80)
 
 
 def cut(text: str, limit: int) -> str:
