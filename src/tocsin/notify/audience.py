@@ -74,9 +74,9 @@ def for_audience(context: dict[str, Any], audience: str) -> dict[str, Any]:
         return {**context, "audience": audience}
     incident: Mapping[str, Any] = context["incident"]
     kept = {name: context[name] for name in OUTSIDE_CONTEXT if name in context}
-    return {**kept, "incident": {name: incident[name] for name in OUTSIDE_FIELDS if name in incident}} | {
-        "audience": audience
-    }
+    kept["incident"] = {name: incident[name] for name in OUTSIDE_FIELDS if name in incident}
+    kept["audience"] = audience
+    return kept
 
 
 def _is_announced(event: Told, rules: NotifyRules) -> bool:
