@@ -389,7 +389,7 @@ async def slack_server(**options: Any) -> AsyncIterator[SlackServer]:
     application = web.Application(client_max_size=4 * 1024 * 1024)
     application.router.add_route("*", "/api/{method}", server.method)
     application.router.add_get("/link/", server.link)
-    server.runner = web.AppRunner(application, shutdown_timeout=0.1)
+    server.runner = web.AppRunner(application, shutdown_timeout=0.1, access_log=None)
     await server.runner.setup()
     site = web.TCPSite(server.runner, "127.0.0.1", 0)
     await site.start()

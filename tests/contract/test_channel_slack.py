@@ -56,7 +56,7 @@ async def test_the_first_message_has_buttons_and_its_place_is_told(server: Slack
     sent = await first(slack)
     (message,) = server.standing()
     assert sent == Sent("delivered", "posted", handle=f"{CHANNEL}:{message['ts']}")
-    assert buttons(message) == ["Acknowledge", "Investigate", "Mitigate", "Resolve"]
+    assert buttons(message) == ["Acknowledge", "Investigate", "Resolve"]
     assert message["metadata"]["event_type"] == "tocsin_delivery"
     assert message["metadata"]["event_payload"]["delivery_id"] == "ntf_aaone"
 
@@ -73,7 +73,7 @@ async def test_an_acknowledgement_changes_the_message_and_stands_in_its_thread(
     (message,) = server.standing()
     assert message["edited"]
     assert "Acknowledged by ana" in json.dumps(message["blocks"])
-    assert buttons(message) == ["Investigate", "Mitigate", "Resolve"]
+    assert buttons(message) == ["Investigate", "Resolve"]
     (line,) = server.thread(CHANNEL, message["ts"])
     assert line["reply_broadcast"] is False
     assert "Acknowledged by ana" in line["text"]

@@ -31,11 +31,10 @@ OPEN_PAGE: Final = "open_page"
 VERBS: Final = {
     "acknowledge": "Acknowledge",
     "investigate": "Investigate",
-    "mitigate": "Mitigate",
     "resolve": "Resolve",
     "reopen": "Reopen",
 }
-"""What a button can ask for, in the order of the buttons."""
+"""What a button can ask for, in the order of the buttons: what answers a page."""
 _MARKS: Final = {"emergency": "🚨", "critical": "🔴", "high": "🟠", "medium": "🟡", "low": "🔵", "info": "⚪"}
 """What a severity looks like in a list of messages, where there is no room for more."""
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}

@@ -2,8 +2,8 @@
 
 In: the app-level token. Out: `Asked` to whoever takes them; a line to the person in Slack about what became of it.
 Invariants: an envelope is acknowledged before anything else, since Slack waits three seconds
-(https://docs.slack.dev/apis/events-api/using-socket-mode); the line is kept up until cancelled: each try asks for a new
-address, for one of Slack's opens once. Neither tokens nor addresses are logged.
+(https://docs.slack.dev/apis/events-api/using-socket-mode); a line that breaks is made anew, and each try asks for a new
+address, for one of Slack's opens once; who cannot get one says so. Neither tokens nor addresses are logged.
 It checks no signature: who has the app-level token is believed.
 """
 
@@ -21,8 +21,9 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tocsin.domain.errors import TocsinError
 from tocsin.notify.channel import Asked, Malformed
-from tocsin.notify.channels.slack_answers import sent_of
+from tocsin.notify.channels.slack_answers import sent_of, word_of
 from tocsin.notify.channels.slack_blocks import TEXT_MAX, escaped
 from tocsin.notify.channels.slack_clicks import asked_in, place_of
 
@@ -32,8 +33,8 @@ CONNECT_SECONDS: Final = 15.0
 """To get an address and to open it."""
 LOOK_SECONDS: Final = 0.5
 """How often we look whether the line stands: the SDK tells nobody when it breaks."""
-AGAIN_SECONDS: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Pauses before the next try; the last one from then on. Slack allows about one address a second."""
+AGAIN_SECONDS: Final = (0.5, 1.0, 2.0)
+"""Pauses before the next try; then it is no passing fault. Slack allows about one address a second."""
 CLOSE_SECONDS: Final = 2.0
 """For a polite goodbye."""
 ANSWER_SECONDS: Final = 10.0
@@ -46,11 +47,20 @@ silent: Final = logging.getLogger("tocsin.channels.slack.sdk")
 silent.setLevel(logging.CRITICAL + 1)
 
 
+class Deaf(TocsinError):
+    """Slack opens no line: another try at once would not help."""
+
+
 async def listen(name: str, web: AsyncWebClient, app_token: str, take: Take) -> None:
-    """Keep the line of channel `name` until cancelled. `web` posts as the bot."""
+    """Keep the line of channel `name` until cancelled. `web` posts as the bot.
+
+    Raises:
+        Deaf: Slack refuses the token, or there is no line after some tries.
+    """
     failures = 0
     while True:
         client: SocketModeClient | None = None
+        pause = 0.0
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 client = await _connected(web, app_token, take)
@@ -59,16 +69,27 @@ async def listen(name: str, web: AsyncWebClient, app_token: str, take: Take) -> 
             await _broken(client)
             why = "the line broke"
         except SlackApiError as error:
-            why = sent_of(error).detail
-        except (SlackClientError, aiohttp.ClientError, OSError, ValueError) as error:
+            sent = sent_of(error)
+            if sent.outcome == "refused":
+                raise Deaf(_why(error)) from None
+            why, pause = sent.detail, sent.retry_after_seconds or 0.0
+        except (SlackClientError, aiohttp.ClientError, OSError, ValueError, AttributeError) as error:
             why = type(error).__name__  # the text may quote the address
         finally:
             if client is not None:
                 await _close(client)
-        pause = AGAIN_SECONDS[min(failures, len(AGAIN_SECONDS) - 1)]
+        if failures == len(AGAIN_SECONDS):
+            raise Deaf(f"slack: no line: {why}")
+        pause = max(pause, AGAIN_SECONDS[failures])
         failures += 1
         log.warning("channel %s: no line to Slack (%s); the next try is in %g s", name, why, pause)
         await asyncio.sleep(pause)
+
+
+def _why(error: SlackApiError) -> str:
+    word = word_of(error)
+    token = "app_token must be an app-level token with the scope connections:write"  # noqa: S105 - words
+    return f"slack: {word}: {token}" if word else sent_of(error).detail
 
 
 async def _broken(client: SocketModeClient) -> None:
