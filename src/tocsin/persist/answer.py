@@ -151,11 +151,17 @@ def delivery(row: Delivery) -> dict[str, Any]:
         "error": row.error,
         "receipt": row.receipt,
         "possible_duplicate": bool(row.possible_duplicate),
+        "digest": row.digest,
         "planned_at": at(row.planned_us),
         "attempted_at": at(row.attempted_us),
         "next_attempt_at": at(row.next_attempt_us),
         "finished_at": at(row.finished_us),
     }
+
+
+def delivery_of(row: tuple[Any, ...]) -> dict[str, Any]:
+    """From (planned_us, delivery_id, and every column of the table)."""
+    return delivery(Delivery(*row[2:]))
 
 
 def escalation(row: Escalation) -> dict[str, Any]:

@@ -24,9 +24,11 @@ def steps_of(row: Escalation) -> tuple[ev.EscalationStep, ...]:
     return _steps_decoder.decode(row.steps)
 
 
-def fold_delivery(row: Delivery, event: ev.DeliveryEvent) -> None:
-    """Change `row` as `event` says."""
+def fold_delivery(row: Delivery, event: ev.DeliveryEvent, partition: int, offset: int) -> None:
+    """Change `row` as `event`, which lies at `offset` of the notifications journal, says."""
     at_us = to_us(event.recorded_at)
+    row.partition = partition
+    row.offsets = f"{row.offsets},{offset}" if row.offsets else str(offset)
     row.incident_id, row.channel, row.status = event.incident_id, event.channel, event.word
     row.reason = event.reason
     row.next_attempt_us = None
@@ -48,6 +50,8 @@ def fold_delivery(row: Delivery, event: ev.DeliveryEvent) -> None:
         row.possible_duplicate = int(event.possible_duplicate)
     elif isinstance(event, ev.DeliveryGaveUp):
         row.attempts, row.error = event.attempt, event.error
+    elif isinstance(event, ev.DeliveryBundled):
+        row.digest = event.digest
 
 
 def fold_escalation(row: Escalation, event: ev.EscalationEvent) -> None:

@@ -33,6 +33,8 @@ LIMIT_MAX: Final = 1000
 _FIRED: Final = "(SELECT fired FROM escalations WHERE incident_id = incidents.id)"
 _COLUMNS: Final = f"opened_us, id, doc, updated_us, retired_us, {_FIRED}"
 """What `answer.incident` takes."""
+DELIVERY_COLUMNS: Final = ", ".join(["planned_us", "delivery_id", *Delivery.__struct_fields__])
+"""What `answer.delivery_of` takes."""
 
 SEARCH_MAX: Final = 200
 """Characters of a search text; a longer one finds nothing that a shorter one does not narrow down."""
@@ -198,6 +200,28 @@ class Queries:
                 "SELECT * FROM deliveries WHERE incident_id = ? ORDER BY planned_us, delivery_id", (incident_id,)
             ).fetchall()
         return [answer.delivery(Delivery(*row)) for row in rows]
+
+    def every_delivery(
+        self,
+        *,
+        incident: str = "",
+        status: Sequence[str] = (),
+        channel: str = "",
+        recipient: str = "",
+        limit: int = 50,
+        cursor: str = "",
+    ) -> Page:
+        """Deliveries of all incidents, the last planned first. `incident` is an id.
+
+        Raises:
+            Reject: `bad_cursor`.
+        """
+        chosen = _Filter()
+        chosen.equals("incident_id", incident)
+        chosen.among("status", status)
+        chosen.equals("channel", channel)
+        chosen.equals("recipient", recipient)
+        return self._newest("deliveries", DELIVERY_COLUMNS, chosen, limit, cursor, answer.delivery_of)
 
     def escalation(self, incident_id: str) -> dict[str, Any]:
         """`{level, fired, team, next: {level, escalate_to, due_at} | None, steps, sla: {acknowledge, resolve, update},

@@ -29,6 +29,11 @@ class Delivery(msgspec.Struct):
     attempted_us: int | None = None
     next_attempt_us: int | None = None
     finished_us: int | None = None
+    digest: str = ""
+    """Delivery id of the digest that says what this one would have said."""
+    partition: int = 0
+    offsets: str = ""
+    """Where its events lie in the notifications journal, with commas: the attempts are read from there."""
 
 
 class Escalation(msgspec.Struct):

@@ -14,7 +14,7 @@ from typing import Final
 
 from tocsin.domain.errors import Retry, TocsinError
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """`PRAGMA user_version`; raised with every change of a table."""
 
 BUSY_MS: Final = 2000
@@ -43,6 +43,20 @@ UPGRADES: Final[Mapping[int, tuple[str, ...]]] = {
         _CHANGES,
         "CREATE INDEX changes_by_time ON changes (at_us)",
         "CREATE INDEX changes_by_service ON changes (service, at_us)",
+    ),
+    3: (
+        "ALTER TABLE deliveries ADD COLUMN digest TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE deliveries ADD COLUMN partition INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE deliveries ADD COLUMN offsets TEXT NOT NULL DEFAULT ''",
+        # Until then every delivery belonged to an incident, whose timeline names each of its events.
+        """UPDATE deliveries SET (partition, offsets) = (
+            SELECT MAX(partition), GROUP_CONCAT(offset) FROM (
+                SELECT partition, offset FROM timeline WHERE timeline.incident_id = deliveries.incident_id
+                AND journal = 2 AND substr(id, 1, length(delivery_id) + 1) = delivery_id || '.' ORDER BY offset
+            )
+        ) WHERE EXISTS (SELECT 1 FROM timeline WHERE timeline.incident_id = deliveries.incident_id
+            AND journal = 2 AND substr(id, 1, length(delivery_id) + 1) = delivery_id || '.')""",
+        "CREATE INDEX deliveries_by_time ON deliveries (planned_us, delivery_id)",
     ),
 }
 """What makes a database of a version one of the next: its rows are as the newer fold of the same log leaves them."""
@@ -88,7 +102,8 @@ VIEWS: Final[Mapping[str, str]] = {
             delivery_id TEXT PRIMARY KEY, incident_id TEXT NOT NULL, channel TEXT NOT NULL, recipient TEXT NOT NULL,
             step TEXT NOT NULL, page INTEGER NOT NULL, status TEXT NOT NULL, attempts INTEGER NOT NULL,
             error TEXT NOT NULL, receipt TEXT NOT NULL, reason TEXT NOT NULL, possible_duplicate INTEGER NOT NULL,
-            planned_us INTEGER, attempted_us INTEGER, next_attempt_us INTEGER, finished_us INTEGER
+            planned_us INTEGER, attempted_us INTEGER, next_attempt_us INTEGER, finished_us INTEGER,
+            digest TEXT NOT NULL, partition INTEGER NOT NULL, offsets TEXT NOT NULL
         ) WITHOUT ROWID""",
     "escalations": """
         CREATE TABLE escalations (
@@ -138,6 +153,7 @@ INDEXES: Final[Mapping[str, str]] = {
     "changes_by_service": "ON changes (service, at_us)",
     "deliveries_by_incident": "ON deliveries (incident_id)",
     "deliveries_by_status": "ON deliveries (status)",
+    "deliveries_by_time": "ON deliveries (planned_us, delivery_id)",
 }
 
 NEEDED_TO_FOLD: Final = ("alerts_by_incident",)

@@ -75,7 +75,7 @@ class Views:
             apply(self._book, event)
             self._count("repeats", sum(tally.count for tally in event.tallies))
         elif isinstance(event, ev.DeliveryEvent):
-            fold_delivery(self._deliveries.of(event.delivery_id, first=event.n == 1), event)
+            fold_delivery(self._deliveries.of(event.delivery_id, first=event.n == 1), event, partition, offset)
         elif isinstance(event, ev.EscalationEvent):
             fold_escalation(self._escalations.of(event.incident_id), event)
             self._count(event.TYPE, 1)

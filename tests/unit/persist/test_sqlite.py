@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tocsin.domain import events as ev
 from tocsin.domain.errors import Retry
 from tocsin.persist.chain import decode_headers, verify
-from tocsin.persist.rebuild import digest
+from tocsin.persist.rebuild import digest, rebuild
 from tocsin.persist.sqlite import RECORDS_MAX, BrokenHistory, EventLog, Held, LostPosition, Unusable
 from tocsin.topics import ESCALATIONS, INCIDENTS, NOTIFICATIONS, SETTINGS
 from tocsin.wire.events import decode
@@ -352,8 +352,19 @@ async def test_a_database_of_the_first_version_becomes_one_of_this(path: Path) -
     teller = Teller()
     incident = teller.open(0)
     teller.escalate(ev.EscalationScheduled, incident, 0, steps=(step(1, 5),))
-    told = teller.journals[ESCALATIONS.name, 0]
-    EventLog.open(path).close()
+    for number in range(12):  # `ntf_aa1` is where `ntf_aa10` begins, too
+        delivery = f"ntf_aa{number}"
+        teller.plan(delivery, incident, number)
+        teller.deliver(ev.DeliveryAttempted, delivery, 2, incident, number + 1, attempt=1)
+        again = {"error": "503", "next_attempt_at": at(number + 3)}
+        teller.deliver(ev.DeliveryFailed, delivery, 3, incident, number + 2, attempt=1, **again)
+    told, sent = teller.journals[ESCALATIONS.name, 0], teller.journals[NOTIFICATIONS.name, 0]
+    log = EventLog.open(path)
+    await log.append(NOTIFICATIONS.name, 0, sent, len(sent))
+    log.close()
+    rows(path, "DROP INDEX deliveries_by_time")
+    for column in ("digest", "partition", "offsets"):
+        rows(path, f"ALTER TABLE deliveries DROP COLUMN {column}")
     for column in ("update_state", "update_due_us", "paused_us", "policy"):
         rows(path, f"ALTER TABLE escalations DROP COLUMN {column}")
     rows(path, "DROP TABLE changes")
@@ -361,6 +372,9 @@ async def test_a_database_of_the_first_version_becomes_one_of_this(path: Path) -
     log = EventLog.open(path)
     await log.append(ESCALATIONS.name, 0, told, len(told))
     log.close()
-    assert rows(path, "PRAGMA user_version") == [(3,)]
+    assert rows(path, "PRAGMA user_version") == [(4,)]
     assert rows(path, "SELECT COUNT(*) FROM changes") == [(0,)]
     assert rows(path, "SELECT incident_id, policy FROM escalations") == [(incident, "")]
+    assert rows(path, "SELECT offsets FROM deliveries WHERE delivery_id = 'ntf_aa1'") == [("3,4,5",)]
+    report = rebuild(path)
+    assert report.digest_before == report.digest_after
