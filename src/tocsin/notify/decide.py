@@ -72,7 +72,7 @@ class Notify:
     def decide(self, state: Ledger, given: Input, rules: Rules, now: Instant) -> Iterable[ev.Event]:
         """Events for an incident or escalation event, for room, for a result, for a bundle that is due; nothing for any
         other input."""
-        pen = Pen(state, rules, now, self.partition)
+        pen = Pen(state, rules, now, self.partition, self.partitions)
         if isinstance(given, Fact):
             return _on_fact(pen, given.event)
         if isinstance(given, Room):

@@ -58,7 +58,9 @@ def placed(pen: Pen, planned: ev.DeliveryPlanned) -> Iterator[ev.Event]:
 def _waits(pen: Pen, planned: ev.DeliveryPlanned, place: str, limit: Limit) -> tuple[str, Instant] | None:
     """For what and until when `planned` waits; None = for nothing."""
     now = pen.now
-    most = limit.pages if planned.page else limit.messages
+    # Each partition counts for itself. Together they keep to the limit; of pages each may send all of them, since they
+    # may have come to one.
+    most = limit.pages if planned.page else -(-limit.messages // pen.partitions)
     over = bool(most) and _sent(pen, planned.channel, place, planned.page, limit.per) >= most
     if planned.page:
         return (OVER_PAGE_LIMIT, now + limit.page_digest_every) if over else None

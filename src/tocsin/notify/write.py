@@ -22,13 +22,14 @@ ALSO_MAX: Final = 20
 class Pen:
     """What the events of one decision have in common."""
 
-    __slots__ = ("now", "partition", "rules", "state")
+    __slots__ = ("now", "partition", "partitions", "rules", "state")
 
-    def __init__(self, state: Ledger, rules: Rules, now: Instant, partition: int) -> None:
+    def __init__(self, state: Ledger, rules: Rules, now: Instant, partition: int, partitions: int = 1) -> None:
         self.state = state
         self.rules = rules
         self.now = now
         self.partition = partition
+        self.partitions = partitions
 
     def planned(
         self,

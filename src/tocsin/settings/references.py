@@ -39,6 +39,7 @@ TARGET: Final = "target"
 REFERENCES: Final[tuple[tuple[src.Path, str], ...]] = (
     (("notify", "catch_all"), "channel"),
     (("notify", "routes", ANY, "channels"), "channel"),
+    (("notify", "fallback", ANY), "channel"),
     (("escalate", "rules", ANY, "notification_channels"), "channel"),
     (("escalate", "rules", ANY, "escalate_to"), TARGET),
     (("escalate", "policies", ANY, "levels", ANY, "notification_channels"), "channel"),

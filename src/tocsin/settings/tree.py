@@ -17,6 +17,7 @@ from tocsin.settings.channel import Channel, ConsoleChannel
 from tocsin.settings.directory import PeoplePart, ServicePart
 from tocsin.settings.escalation import EscalatePart, Sla, SlaRulePart
 from tocsin.settings.kafka import KAFKA, KafkaPart, RunPart
+from tocsin.settings.notification import BundleDuration, LimitPart, limits_of, unknown_in
 from tocsin.settings.part import Part
 from tocsin.settings.playbook import PlaybookPart
 from tocsin.settings.references import CONSOLE, cycles
@@ -111,8 +112,29 @@ class NotifyPart(Part):
     hold: dict[Severity, Duration] = Field(
         default={}, description="How long the first page waits, by severity: {low: 5m}."
     )
+    limits: dict[Name, LimitPart] = Field(
+        default={},
+        description="How much each place of a channel is told one by one before the rest becomes a digest, by channel; "
+        "without one only channels that people read have a limit, the default.",
+    )
+    bundle: BundleDuration = Field(
+        default=timedelta(),
+        description="How long a message that is no page waits for others, where people read; 0s = not at all.",
+    )
+    fallback: dict[Name, OneOrMore[Name]] = Field(
+        default={}, description="Where messages go that a channel gives up: {slack: mail}."
+    )
+    fallback_after: PositiveDuration = Field(
+        default=DEFAULT.notify.fallback_after, description="How long a channel is down before its pages go there."
+    )
     attempts_max: int = Field(
-        default=DEFAULT.notify.attempts_max, ge=1, le=100, description="Attempts of one delivery."
+        default=DEFAULT.notify.attempts_max, ge=1, le=1000, description="Attempts of one delivery."
+    )
+    retry_for: PositiveDuration = Field(
+        default=DEFAULT.notify.retry_for, description="After so long a message that is no page is not tried again."
+    )
+    retry_pages_for: PositiveDuration = Field(
+        default=DEFAULT.notify.retry_pages_for, description="After so long a page is not tried again."
     )
     retry_first: PositiveDuration = Field(
         default=DEFAULT.notify.retry_first, description="Wait before the second attempt, at most."
@@ -121,8 +143,22 @@ class NotifyPart(Part):
         default=DEFAULT.notify.retry_longest, description="Longest wait between attempts."
     )
 
+    @model_validator(mode="after")
+    def _channels_are_there(self) -> "NotifyPart":
+        for field in ("limits", "fallback"):
+            if wrong := unknown_in(field, getattr(self, field), self.channels):
+                raise ValueError(wrong)
+        if circular := next((name for name, ways in self.fallback.items() if name in ways), None):
+            raise ValueError(f"fallback: {circular} is its own fallback; name another channel")
+        return self
+
     def struct(self) -> domain.NotifyRules:
         return domain.NotifyRules(
+            limits=limits_of({name: one.type for name, one in self.channels.items()}, self.limits, self.bundle),
+            fallback=self.fallback,
+            fallback_after=self.fallback_after,
+            retry_for=self.retry_for,
+            retry_pages_for=self.retry_pages_for,
             routes=tuple(route.struct() for route in self.routes),
             catch_all=self.catch_all,
             events=self.events,
