@@ -60,6 +60,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     contacts have it is the actor."""
     sender_name: str = ""
     """As the provider calls them, for who is in no directory."""
+    known_only: bool = False
+    """The channel vouches for the address and not for the person: who is in no directory is refused. Anybody can send
+    a short message to a number."""
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):

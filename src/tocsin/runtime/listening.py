@@ -47,6 +47,9 @@ WELL_AFTER: Final = 10.0
 
 _SPACING: Final = re.compile(r"[\s()./-]+")
 
+_KINDS: Final[Mapping[str, tuple[str, ...]]] = {"sms": ("sms", "phone"), "voice": ("voice", "phone")}
+"""Kinds of contacts whose address is a sender, where they are not the channel's kind alone."""
+
 Publish = Callable[[str, int, Sequence[Draft]], Awaitable[int]]
 Outcome = Callable[[str, float], Awaitable[dict[str, Any] | None]]
 
@@ -59,7 +62,7 @@ def command_of(channel: Channel, asked: Asked, rules: Rules) -> Command:
     """The command that `asked` stands for.
 
     Raises:
-        Reject: `not_from_outside`, `no_key`, `unknown_incident`, or what is wrong with its arguments.
+        Reject: `not_from_outside`, `no_key`, `unknown_sender`, or what is wrong with its arguments.
     """
     if asked.verb not in VERBS:
         hint = near(asked.verb, VERBS)
@@ -67,12 +70,15 @@ def command_of(channel: Channel, asked: Asked, rules: Rules) -> Command:
     if not 0 < len(asked.key) <= KEY_MAX:
         raise Reject("no_key", f"a request has a key of its own, of at most {KEY_MAX} characters")
     checked(asked.verb, asked.arguments)
+    actor = actor_of(channel.kind, asked, rules)
+    if asked.known_only and not actor.startswith("user:"):
+        raise Reject("unknown_sender", "nobody has this address among their contacts")
     return Command(
         command_id=command_id_of(channel.name, asked.key),
         verb=asked.verb,
         incident=_reference(asked.incident),
         reason=cut_text(asked.reason, TEXT_MAX),
-        actor=actor_of(channel.kind, asked, rules),
+        actor=actor,
         origin=channel.name,
         arguments=asked.arguments,
     )
@@ -83,7 +89,7 @@ def actor_of(kind: str, asked: Asked, rules: Rules) -> str:
     sender = _plain(asked.sender)
     if sender:
         for name, user in rules.users.items():
-            if any(_plain(one) == sender for one in user.contacts.get(kind, ())):
+            if any(_plain(one) == sender for what in _KINDS.get(kind, (kind,)) for one in user.contacts.get(what, ())):
                 return f"user:{name}"
     called = one_line(asked.sender_name, ACTOR_MAX // 2)
     address = one_line(asked.sender, ACTOR_MAX // 2)

@@ -67,7 +67,7 @@ def _slack(name: str, values: dict[str, Any], around: Around) -> Channel:
 
 
 def _pagerduty(name: str, values: dict[str, Any], around: Around) -> Channel:
-    secrets = _several(values.pop("webhook_secrets"))
+    secrets = _several("webhook_secrets", values)
     return Pagerduty(name, values.pop("routing_key"), webhook_secrets=secrets, around=around, **values)
 
 
@@ -84,14 +84,22 @@ def _voice(name: str, values: dict[str, Any], around: Around) -> Channel:
 
 
 def _phone(kind: str, name: str, values: dict[str, Any], around: Around) -> Channel:
-    to, tokens = _several(values.pop("to")), _several(values.pop("auth_tokens"))
+    to, tokens = _several("to", values), _several("auth_tokens", values)
     sender, url = values.pop("from"), values.pop("url")
     return Phone(name, kind, url, sender=sender, to=to, auth_tokens=tokens, around=around, **values)
 
 
-def _several(value: Any) -> tuple[str, ...]:
-    """One text, or several."""
-    return (value,) if isinstance(value, str) else tuple(value)
+def _several(option: str, values: dict[str, Any]) -> tuple[str, ...]:
+    """One text, or several.
+
+    Raises:
+        ValueError: something else is among them; the message does not repeat it.
+    """
+    value = values.pop(option)
+    found = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(one, str) for one in found):
+        raise ValueError(f"{option}: not a list of texts; put numbers in quotes")
+    return found
 
 
 _MAKERS: Final[dict[str, Callable[[str, dict[str, Any], Around], Channel]]] = {

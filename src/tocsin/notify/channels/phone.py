@@ -53,12 +53,12 @@ class Phone:
         *,
         sender: str = "",
         to: Sequence[str] = (),
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, Any] | None = None,
         username: str = "",
         password: str = "",
         form: Mapping[str, Any] | None = None,
         json: Mapping[str, Any] | None = None,
-        accepted: Sequence[int] = (200, 201, 202),
+        accepted: Sequence[Any] = (200, 201, 202),
         receipt: str = "",
         text_max: int = 320,
         auth_tokens: Sequence[str] = (),
@@ -104,7 +104,8 @@ class Phone:
 
     def hear(self, headers: Mapping[str, str], body: bytes, now: Instant) -> Heard:
         """A reply: see `phone_reply.heard`."""
-        return heard(self._tokens, self._public_url, headers, body, now, voice=self.kind == VOICE)
+        voice = self.kind == VOICE
+        return heard(self._tokens, self._public_url, headers, body, now, voice=voice, own=self._to)
 
     def _text(self, effect: Effect, *, possible_duplicate: bool) -> str:
         message = message_of(effect.context)
@@ -170,7 +171,7 @@ def _checked_number(number: str) -> str:
     return found[0]
 
 
-def _checked_headers(headers: Mapping[str, str], username: str, password: str) -> dict[str, str]:
+def _checked_headers(headers: Mapping[str, Any], username: str, password: str) -> dict[str, str]:
     """Names in lower case.
 
     Raises:
@@ -191,7 +192,7 @@ def _checked_headers(headers: Mapping[str, str], username: str, password: str) -
     return found
 
 
-def _checked_statuses(statuses: Sequence[int]) -> frozenset[int]:
+def _checked_statuses(statuses: Sequence[Any]) -> frozenset[int]:
     for status in statuses:
         if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 299:
             raise ValueError(f"accepted: {status!r} is no status of success; they are 200 to 299")

@@ -13,10 +13,12 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
+
+from msgspec.structs import replace
 
 from tocsin.domain.instant import Instant
 from tocsin.notify.channel import Asked, Forged, Heard, Malformed
@@ -61,9 +63,16 @@ def checked_tokens(tokens: Sequence[str], public_url: str) -> tuple[str, ...]:
 
 
 def heard(
-    tokens: Sequence[str], public_url: str, headers: Mapping[str, str], body: bytes, now: Instant, *, voice: bool
+    tokens: Sequence[str],
+    public_url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: Instant,
+    *,
+    voice: bool,
+    own: Collection[str] = (),
 ) -> Heard:
-    """What a reply asks for.
+    """What a reply asks for. `own`: numbers that may answer although they are nobody's in the directory.
 
     Raises:
         Forged: no signature of ours.
@@ -73,7 +82,9 @@ def heard(
     if not _signed(tokens, public_url, fields, headers.get(HEADER, "")):
         raise Forged("the signature of the reply is missing or wrong")
     named = dict(fields)
-    return _called(named, now) if voice else _written(named, now)
+    found = _called(named, now) if voice else _written(named, now)
+    asked = tuple(replace(one, known_only=one.sender not in own) for one in found.asked)
+    return replace(found, asked=asked)
 
 
 def _fields(body: bytes) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ so that an old message can never mean an incident of another month.
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from tocsin.domain.instant import Instant
 from tocsin.notify.channel import Words
@@ -110,9 +110,9 @@ def speech_of(
     return f"{spoken} To acknowledge, press {keys}, then the hash key."
 
 
-def next_of(step: Mapping[str, Any] | None) -> str:
+def next_of(step: object) -> str:
     """Who is called next, and when: `Next: lead at 12:15 UTC`. From the context of a delivery."""
-    if not step or not step.get("target"):
+    if not isinstance(step, Mapping) or not step.get("target"):
         return ""
     found = _TIME.search(instant_text(step.get("due_at")))
     return one_line(f"Next: {step['target']} at {found.group()} UTC" if found else f"Next: {step['target']}", 80)
