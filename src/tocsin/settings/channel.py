@@ -4,12 +4,24 @@ In: what the settings file says of a channel. Out: its values, checked as far as
 """
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tocsin.settings.part import Part
 from tocsin.settings.values import OneOrMore, Secret, SecretUrl, SendDuration
+
+INBOUND_SECRET_MIN: Final = 16
+"""Characters: what is shorter can be guessed, and with it anybody closes incidents."""
+
+
+def _inbound(value: Secret) -> Secret:
+    if len(value.reveal()) < INBOUND_SECRET_MIN:
+        raise ValueError(f"must have at least {INBOUND_SECRET_MIN} characters; `openssl rand -hex 32` makes a good one")
+    return value
+
+
+InboundSecret = Annotated[Secret, AfterValidator(_inbound)]
 
 
 class ChannelPart(Part):
@@ -33,6 +45,21 @@ class WebhookChannel(ChannelPart):
     url: SecretUrl = Field(description="Where to; env:NAME and file:/path are looked up. Never shown whole.")
     secret: Secret | None = Field(
         default=None, description="Key of the signature (Standard Webhooks); none = unsigned."
+    )
+    secrets: OneOrMore[Secret] = Field(
+        default=(),
+        max_length=2,
+        description="More keys that sign, after `secret`; two in all are active while one replaces the other.",
+    )
+    inbound_secret: OneOrMore[InboundSecret] = Field(
+        default=(),
+        max_length=2,
+        description="Key, or two, that sign what the receiver asks for; none = it may ask for nothing.",
+    )
+    allow_networks: OneOrMore[str] = Field(
+        default=(),
+        max_length=50,
+        description="Networks inside that contacts of kind webhook may lead to: 10.1.0.0/16.",
     )
     timeout: SendDuration = Field(default=timedelta(seconds=10), description="The longest one send may take.")
     in_flight_max: int = Field(default=8, ge=1, le=256, description="Sends at the same time.")
@@ -111,7 +138,42 @@ class VoiceChannel(PhoneChannel):
     type: Literal["voice"] = Field(description="Calls through a provider with an HTTP interface, which says the text.")
 
 
+class ServicenowChannel(ChannelPart):
+    type: Literal["servicenow"] = Field(description="Keeps one ServiceNow ticket for each incident.")
+    url: str = Field(min_length=1, description="The instance: https://name.service-now.com.")
+    username: str = Field(
+        default="", description="User that tocsin is there; also with a token, so that its own changes ask for nothing."
+    )
+    password: Secret | None = Field(default=None, description="Password of the user name.")
+    token: Secret | None = Field(default=None, description="OAuth token, instead of a password.")
+    table: str = Field(default="incident", description="Table of the tickets.")
+    fields: dict[str, str] = Field(
+        default={},
+        max_length=50,
+        description="Fields of a new ticket: {assignment_group: Database, caller_id: tocsin}; names or sys_ids.",
+    )
+    close_code: str = Field(
+        default="Solution provided",
+        max_length=100,
+        description="Resolution code of a ticket that is resolved; older instances have `Solved (Permanently)`.",
+    )
+    inbound_secret: OneOrMore[InboundSecret] = Field(
+        default=(),
+        max_length=2,
+        description="Key, or two, with which the instance signs what its people did; none = nothing is taken.",
+    )
+    timeout: SendDuration = Field(default=timedelta(seconds=30), description="The longest one send may take.")
+    in_flight_max: int = Field(default=4, ge=1, le=64, description="Sends at the same time.")
+
+
 Channel = Annotated[
-    ConsoleChannel | WebhookChannel | EmailChannel | PagerdutyChannel | TeamsChannel | SmsChannel | VoiceChannel,
+    ConsoleChannel
+    | WebhookChannel
+    | ServicenowChannel
+    | EmailChannel
+    | PagerdutyChannel
+    | TeamsChannel
+    | SmsChannel
+    | VoiceChannel,
     Field(discriminator="type"),
 ]

@@ -13,6 +13,7 @@ from tocsin.notify.channels.email import Email
 from tocsin.notify.channels.options import OPTIONS, BadChannels, values_of
 from tocsin.notify.channels.pagerduty import Pagerduty
 from tocsin.notify.channels.phone import SMS, VOICE, Phone
+from tocsin.notify.channels.servicenow import ServiceNow
 from tocsin.notify.channels.slack import Slack
 from tocsin.notify.channels.teams import Teams
 from tocsin.notify.channels.webhook import Webhook
@@ -47,7 +48,13 @@ def _console(name: str, values: dict[str, Any], around: Around) -> Channel:
 
 
 def _webhook(name: str, values: dict[str, Any], around: Around) -> Channel:
-    return Webhook(name, values.pop("url"), **values)
+    several = {option: _several(option, values) for option in ("secrets", "inbound_secret", "allow_networks")}
+    return Webhook(name, values.pop("url"), **several, **values)
+
+
+def _servicenow(name: str, values: dict[str, Any], around: Around) -> Channel:
+    inbound = _several("inbound_secret", values)
+    return ServiceNow(name, values.pop("url"), inbound_secret=inbound, around=around, **values)
 
 
 def _email(name: str, values: dict[str, Any], around: Around) -> Channel:
@@ -105,6 +112,7 @@ def _several(option: str, values: dict[str, Any]) -> tuple[str, ...]:
 _MAKERS: Final[dict[str, Callable[[str, dict[str, Any], Around], Channel]]] = {
     "console": _console,
     "webhook": _webhook,
+    "servicenow": _servicenow,
     "email": _email,
     "pagerduty": _pagerduty,
     "teams": _teams,

@@ -48,23 +48,28 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 async def exchange(
     session: Session,
-    body: bytes,
+    body: bytes | None,
     headers: dict[str, str],
     *,
     seconds: float,
     until: float | None = None,
     hidden: Sequence[str] = (),
+    method: str = "POST",
+    path: str = "",
+    query: str = "",
+    bytes_max: int = ANSWER_BYTES_MAX,
 ) -> Answer:
-    """POST `body` once. `seconds`: how long it may take, or until which time of the loop when part of it is over."""
+    """Send `body` once. `seconds`: how long it may take, or until which time of the loop when part of it is over.
+    `method`, `path` and `query` as in `Session.request`; `bytes_max`: as much of the answer as can matter."""
     if session.closed:
         return Answer(sent=Sent("failed", "the channel is closed"))
     status, given, read, whole = 0, {}, bytearray(), False  # type: int, Mapping[str, str], bytearray, bool
     ends = asyncio.get_running_loop().time() + seconds if until is None else until
     outcome, detail = "failed", f"no answer within {seconds:g} s"
     try:
-        async with asyncio.timeout_at(ends), session.post(body, headers) as response:
+        async with asyncio.timeout_at(ends), session.request(method, body, headers, path=path, query=query) as response:
             status, given = response.status, response.headers
-            whole = await _read(response, read)
+            whole = await _read(response, read, bytes_max)
     except TimeoutError:
         pass
     except aiohttp.InvalidURL as error:
@@ -94,10 +99,10 @@ def hidden_of(*secrets: str) -> tuple[str, ...]:
     return tuple(sorted({secret for secret in secrets if len(secret) > 1}, key=len, reverse=True))
 
 
-async def _read(response: aiohttp.ClientResponse, into: bytearray) -> bool:
-    """Whether the body ended within the limit."""
-    while len(into) < ANSWER_BYTES_MAX:
-        piece = await response.content.read(ANSWER_BYTES_MAX - len(into))
+async def _read(response: aiohttp.ClientResponse, into: bytearray, most: int) -> bool:
+    """Whether the body ended within `most` bytes."""
+    while len(into) < most:
+        piece = await response.content.read(most - len(into))
         if not piece:
             return True
         into += piece

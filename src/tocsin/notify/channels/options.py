@@ -83,6 +83,13 @@ def _phone(length: dict[str, Option]) -> dict[str, Option]:
     }
 
 
+_INBOUND: Final = Option(
+    help="Key, or two, that sign what comes back; empty = nothing is taken.",
+    kind=(str, list, tuple),
+    default=(),
+    secret=True,
+)
+
 OPTIONS: Final[dict[str, dict[str, Option]]] = {
     "console": {},
     "webhook": {
@@ -91,6 +98,18 @@ OPTIONS: Final[dict[str, dict[str, Option]]] = {
             help="Key of the Standard Webhooks signature: whsec_ and base64, or any text; empty = unsigned.",
             default="",
             secret=True,
+        ),
+        "secrets": Option(
+            help="More keys that sign, after secret; two in all are active while one replaces the other.",
+            kind=(str, list, tuple),
+            default=(),
+            secret=True,
+        ),
+        "inbound_secret": _INBOUND,
+        "allow_networks": Option(
+            help="Networks inside that contacts of kind webhook may lead to, such as 10.1.0.0/16.",
+            kind=(str, list, tuple),
+            default=(),
         ),
         "timeout_seconds": _timeout(10.0),
         "in_flight_max": _in_flight(8),
@@ -113,6 +132,24 @@ OPTIONS: Final[dict[str, dict[str, Option]]] = {
         "api_url": Option(help="Where the Web API is, for gateways.", default="https://slack.com/api/"),
         "timeout_seconds": _timeout(10.0),
         "in_flight_max": _in_flight(1),
+    },
+    "servicenow": {
+        "url": Option(help="The instance: https://name.service-now.com."),
+        "username": Option(
+            help="User that tocsin is there; also with a token, so that its own changes ask for nothing.", default=""
+        ),
+        "password": Option(help="Its password.", default="", secret=True),
+        "token": Option(help="OAuth token, instead of a password.", default="", secret=True),
+        "table": Option(help="Table of the tickets.", default="incident"),
+        "fields": Option(
+            help="Fields of a new ticket, by name: assignment_group, caller_id; names or sys_ids.",
+            kind=(dict,),
+            default={},
+        ),
+        "close_code": Option(help="Resolution code of a ticket that is resolved.", default="Solution provided"),
+        "inbound_secret": _INBOUND,
+        "timeout_seconds": _timeout(30.0),
+        "in_flight_max": _in_flight(4),
     },
     "email": {
         "host": Option(help="SMTP server."),
