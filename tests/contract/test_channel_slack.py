@@ -23,7 +23,7 @@ async def server() -> AsyncIterator[SlackServer]:
 
 @pytest.fixture
 async def slack(server: SlackServer) -> AsyncIterator[Slack]:
-    channel = slack_to(server, signing_secret="s", app_token="xapp-1")
+    channel = slack_to(server, signing_secrets="s", app_token="xapp-1")
     yield channel
     await channel.close()
 
@@ -360,10 +360,10 @@ async def test_the_words_of_a_template_take_the_place_of_ours(server: SlackServe
         ({"app_token": "xoxb-secret"}, "begins with xapp-"),
         ({"channel": "#ops"}, "'#ops' is not an id"),
         ({"api_url": "slack.com"}, "api_url"),
-        ({"signing_secret": ("secret1", "secret2", "secret3")}, "at most 2"),
+        ({"signing_secrets": ("secret1", "secret2", "secret3")}, "at most 2"),
     ],
 )
 def test_settings_that_cannot_be_used_are_told(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said) as error:
         Slack("chat", **{"token": TOKEN, **options})
-    assert "secret" not in str(error.value).replace("signing_secret", "")
+    assert "secret" not in str(error.value).replace("signing_secrets", "")

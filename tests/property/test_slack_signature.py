@@ -20,7 +20,7 @@ PAYLOAD: dict[str, Any] = {
     "user": {"id": "U0ANA", "username": "ana"},
     "actions": [{"type": "button", "action_id": "acknowledge", "value": "inc_1", "action_ts": "1795262400.1"}],
 }
-SLACK = Slack("chat", TOKEN, signing_secret=(SIGNING_SECRET, "the-one-before"))
+SLACK = Slack("chat", TOKEN, signing_secrets=(SIGNING_SECRET, "the-one-before"))
 HEADERS, BODY = signed(PAYLOAD, NOW.timestamp())
 
 

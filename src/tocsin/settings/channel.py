@@ -93,6 +93,25 @@ class PagerdutyChannel(ChannelPart):
     in_flight_max: int = Field(default=4, ge=1, le=256, description="Sends at the same time.")
 
 
+class SlackChannel(ChannelPart):
+    type: Literal["slack"] = Field(
+        description="Keeps one message an incident in Slack, with buttons, and hears what people press."
+    )
+    token: Secret = Field(description="Bot User OAuth Token of the app (xoxb-…).")
+    channel: str = Field(
+        default="", description="Id of the channel (C…) for what has no contacts.slack of its own; empty = only those."
+    )
+    signing_secrets: OneOrMore[Secret] = Field(
+        default=(), max_length=2, description="Signing secrets of the app; none = no buttons over HTTP."
+    )
+    app_token: Secret | None = Field(
+        default=None, description="App-level token (xapp-…); none = no buttons over Socket Mode."
+    )
+    api_url: str = Field(default="https://slack.com/api/", description="Where the Web API is, for gateways.")
+    timeout: SendDuration = Field(default=timedelta(seconds=10), description="The longest one send may take.")
+    in_flight_max: int = Field(default=1, ge=1, le=256, description="Sends at the same time.")
+
+
 class TeamsChannel(ChannelPart):
     type: Literal["teams"] = Field(description="Posts each message as an adaptive card to Microsoft Teams.")
     url: SecretUrl = Field(description="Address of the workflow's webhook. Never shown whole.")
@@ -170,6 +189,7 @@ Channel = Annotated[
     ConsoleChannel
     | WebhookChannel
     | ServicenowChannel
+    | SlackChannel
     | EmailChannel
     | PagerdutyChannel
     | TeamsChannel

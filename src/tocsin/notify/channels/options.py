@@ -119,9 +119,10 @@ OPTIONS: Final[dict[str, dict[str, Option]]] = {
         "channel": Option(
             help="Id of the channel (C…) for what has no contacts.slack of its own; empty = only those.", default=""
         ),
-        "signing_secret": Option(
-            help="Signing secret of the app: buttons that Slack reports over HTTP; empty = not over HTTP.",
-            default="",
+        "signing_secrets": Option(
+            help="Signing secrets of the app, at most two: buttons that Slack reports over HTTP; none = not over HTTP.",
+            kind=(str, list, tuple),
+            default=(),
             secret=True,
         ),
         "app_token": Option(

@@ -63,7 +63,7 @@ class Slack:
         token: str,
         *,
         channel: str = "",
-        signing_secret: str | Sequence[str] = "",
+        signing_secrets: str | Sequence[str] = (),
         app_token: str = "",
         api_url: str = API_URL,
         timeout_seconds: float = 10.0,
@@ -78,7 +78,7 @@ class Slack:
             "app_token", app_token, "xox", "that is a bot's token; the app-level token begins with xapp-"
         )
         self._channel = channel and _checked_channel(channel)
-        self._secrets = _checked_secrets(signing_secret)
+        self._secrets = _checked_secrets(signing_secrets)
         self._api_url = _checked_api(api_url)
         self._proxy = proxy_of(URL(self._api_url))
         self._around = around or Around()
@@ -364,7 +364,7 @@ def _checked_channel(channel: str) -> str:
 def _checked_secrets(given: str | Sequence[str]) -> tuple[str, ...]:
     secrets = tuple(one.strip() for one in ((given,) if isinstance(given, str) else given))
     if len(secrets) > SECRETS_MAX:
-        raise ValueError(f"signing_secret: at most {SECRETS_MAX}, the new one and the old one")
+        raise ValueError(f"signing_secrets: at most {SECRETS_MAX}, the new one and the old one")
     return tuple(one for one in secrets if one)
 
 

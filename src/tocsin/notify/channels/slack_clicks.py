@@ -68,7 +68,7 @@ def check(headers: Mapping[str, str], body: bytes, now: Instant, secrets: tuple[
     """
     stamp, signature = headers.get("x-slack-request-timestamp", ""), headers.get("x-slack-signature", "")
     if not secrets:
-        raise Forged("the channel has no signing_secret")
+        raise Forged("the channel has no signing_secrets")
     if not _STAMP.fullmatch(stamp) or not _SIGNATURE.fullmatch(signature):
         raise Forged("no signature of Slack's form")
     try:
