@@ -15,12 +15,17 @@ from tocsin.api.server import Server
 from tocsin.notify.channel import Around
 from tocsin.notify.channels.build import build
 from tocsin.notify.channels.options import per_second
+from tocsin.notify.wording import Templates
 from tocsin.persist.sqlite import EventLog
+from tocsin.runtime.beacon import Beacon
 from tocsin.runtime.broker import Broker
+from tocsin.runtime.canary import Canary
 from tocsin.runtime.clock import Clock, SystemClock
 from tocsin.runtime.embedded.broker import EmbeddedBroker
+from tocsin.runtime.expecting import Expecting
 from tocsin.runtime.node import Node
 from tocsin.runtime.share import Shared
+from tocsin.runtime.vigil import Vigil
 from tocsin.settings import Settings
 from tocsin.topics import RAW
 
@@ -93,7 +98,8 @@ async def running(settings: Settings, *, drain: float = DRAIN_SECONDS) -> AsyncI
             event_log = EventLog.open(settings.event_log_path, holder=f"tocsin run, instance {settings.instance}")
             stack.callback(event_log.close)
         links = links_of(settings, clock.now)
-        channels = build(settings.channels(), Around(instance=settings.instance, links=links))
+        templates = Templates(links)
+        channels = build(settings.channels(), Around(instance=settings.instance, links=links, wording=templates))
         for channel in channels.values():
             stack.push_async_callback(channel.close)
         node = Node(
@@ -108,6 +114,7 @@ async def running(settings: Settings, *, drain: float = DRAIN_SECONDS) -> AsyncI
             groups=settings.run.groups,
             sources=(RAW.name, *settings.ingest.topics),
             shared=laid_out.shared,
+            templates=templates,
         )
         server = Server(create(node, settings=settings, clock=clock, links=links), settings.http.address)
         stack.push_async_callback(server.stop)
@@ -117,6 +124,23 @@ async def running(settings: Settings, *, drain: float = DRAIN_SECONDS) -> AsyncI
         # First the HTTP side, so that nothing is accepted that the node would leave to the next start.
         stack.push_async_callback(server.stop)
         yield Running(node, server)
+
+
+def vigils_of(settings: Settings) -> list[Vigil]:
+    """Who watches over this process.
+
+    Raises:
+        ValueError: the address of the heartbeat cannot be called.
+    """
+    watch, found = settings.watch, list[Vigil]()
+    if "persist" in settings.run.groups:
+        found.append(Expecting())
+    if watch.heartbeat is not None:
+        found.append(Beacon(watch.heartbeat.url.reveal(), watch.heartbeat.every.total_seconds()))
+    if watch.canary is not None:
+        canary = watch.canary
+        found.append(Canary(canary.every.total_seconds(), canary.target, canary.page_every.total_seconds()))
+    return found
 
 
 class _Log(NamedTuple):

@@ -47,7 +47,7 @@ class Templates:
             failed: told of each message that a template could not be used for.
         """
         self._links = links or NoLinks()
-        self._failed = failed
+        self.failed = failed
         self._templates: Mapping[str, Template] = {}
         self._failing: dict[str, Failure] = {}
 
@@ -66,7 +66,7 @@ class Templates:
             name = chosen(self._templates, channel, kind, context)
         except Exception as error:  # a context that is no incident's: never a reason not to page
             name = ""
-            self._failed(Failure("", Template(), f"{type(error).__name__} while one was chosen"))
+            self.failed(Failure("", Template(), f"{type(error).__name__} while one was chosen"))
         if not name:
             return None
         template = self._templates[name]
@@ -75,7 +75,7 @@ class Templates:
         except (BadTemplate, RenderError) as error:
             failure = Failure(name, template, str(error))
             self._failing[name] = failure
-            self._failed(failure)
+            self.failed(failure)
             return None
 
     def _url(self, context: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from tocsin.domain.errors import TocsinError
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
 from tocsin.notify.channel import Channel
+from tocsin.notify.wording import Templates
 from tocsin.persist.sqlite import EventLog
 from tocsin.runtime.arrivals import Polled
 from tocsin.runtime.broker import Broken, Broker, Doubt, Unavailable
@@ -38,7 +39,9 @@ from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
 from tocsin.runtime.rules import SettingsFeed, Standing
 from tocsin.runtime.share import Alone, Membership, Share, Shared
 from tocsin.runtime.supervisor import Supervisor
+from tocsin.runtime.vigil import Ward
 from tocsin.runtime.watch import Watch
+from tocsin.runtime.wording import TemplateReports, notes
 from tocsin.runtime.world import REST_MAX, SourceLost, World
 from tocsin.topics import COMMANDS, NORMALIZED, RAW, SETTINGS, TOPICS, Kind
 from tocsin.wire.record import Draft
@@ -111,6 +114,8 @@ class Node:
         shared: Shared | None = None,
         groups: Collection[str] = GROUPS,
         sources: tuple[str, ...] = (RAW.name,),
+        templates: Templates | None = None,
+        vigils: Sequence[Vigil] = (),
     ) -> None:
         """
         Args:
@@ -121,12 +126,15 @@ class Node:
             shared: how the log is shared with other processes; None = alone.
             groups: which shares of the work this process takes.
             sources: the raw topics.
+            vigils: who watches over it.
+            templates: those that the channels were made with; they get the rules from now on.
         """
         self.broker = broker
         self.event_log = event_log
         self.partitions = partitions
         self.metrics = Metrics()
         self._file_rules = rules
+        self._vigils = vigils
         self._stop = asyncio.Event()
         self._running = False
         self._supervisor = Supervisor()
@@ -144,6 +152,9 @@ class Node:
         self._membership: Membership = shared.membership if shared else Alone(broker)
         self._watch = Watch(self._world, self._membership.signs)
         self._feed = SettingsFeed(self._world)
+        self.templates = templates or Templates()
+        self.templates.failed = TemplateReports(self.metrics)
+        self._feed.watch(lambda: self.templates.adopt(self.rules))
         self._persist = PersistShare(self._world, self._supervisor, event_log) if event_log else None
         self.lanes = Lanes(channels, per_second)
         self._core = CoreShare(self._world, self._feed, self._supervisor, self.lanes, partitions, stream)
@@ -212,7 +223,14 @@ class Node:
             problems += [f"{share.name}: no partitions yet" for share in self._shares if not share.taken.is_set()]
             if self._persist is not None and (late := self._persist.problem()):
                 problems.append(late)
-        return Health(not problems, problems, [*self.lanes.notes(self._world.clock), *self.listening.notes()])
+        return Health(
+            not problems,
+            problems,
+            [*self.lanes.notes(self._world.clock), *self.listening.notes(), *notes(self.templates)],
+        )
+
+    def _wrong(self) -> list[str]:
+        return self.health().problems
 
     async def failed(self) -> BaseException:
         """Wait for the crash of a loop. The process must end with this reason."""
@@ -267,6 +285,9 @@ class Node:
         self._supervisor.start("settings expiry", self._expire())
         for channel in self.listening.listeners:
             self._supervisor.start(f"settings listening {channel.name}", self.listening.listen(channel, self._stop))
+        ward = Ward(self._world, self._wrong, self.publish, lambda: self.rules, self.event_log, self.partitions)
+        for vigil in self._vigils:
+            self._supervisor.start(f"settings {vigil.name}", vigil.run(ward, self._stop))
         self._running = True
         if self._persist in self._shares and self._persist is not None:
             with suppress(TimeoutError):

@@ -11,6 +11,7 @@ from typing import Any, Final
 from tocsin.domain.directory import KINDS
 from tocsin.domain.grading import SCHEMES
 from tocsin.domain.rules import People
+from tocsin.notify.channels.options import OPTIONS
 from tocsin.settings import source as src
 from tocsin.settings.problem import Problem, suggestion
 
@@ -21,6 +22,7 @@ ANY: Final = "*"
 
 PLACES: Final[Mapping[str, src.Path]] = {
     "channel": ("notify", "channels"),
+    "channel or type": ("notify", "channels"),
     "user": ("people", "users"),
     "team": ("people", "teams"),
     "schedule": ("schedules",),
@@ -31,7 +33,11 @@ PLACES: Final[Mapping[str, src.Path]] = {
 }
 """Where the things that can be named are, by kind."""
 
-BUILT_IN: Final[Mapping[str, frozenset[str]]] = {"channel": frozenset({CONSOLE}), "scheme": frozenset(SCHEMES)}
+BUILT_IN: Final[Mapping[str, frozenset[str]]] = {
+    "channel": frozenset({CONSOLE}),
+    "channel or type": frozenset(OPTIONS),
+    "scheme": frozenset(SCHEMES),
+}
 
 TARGET: Final = "target"
 """A word that names a team, a user or a schedule, with or without its kind in front."""
@@ -40,6 +46,7 @@ REFERENCES: Final[tuple[tuple[src.Path, str], ...]] = (
     (("notify", "catch_all"), "channel"),
     (("notify", "routes", ANY, "channels"), "channel"),
     (("notify", "fallback", ANY), "channel"),
+    (("notify", "templates", ANY, "channel"), "channel or type"),
     (("escalate", "rules", ANY, "notification_channels"), "channel"),
     (("escalate", "rules", ANY, "escalate_to"), TARGET),
     (("escalate", "policies", ANY, "levels", ANY, "notification_channels"), "channel"),

@@ -31,6 +31,7 @@ from tocsin.settings.rules import (
 from tocsin.settings.schedule import CalendarPart, SchedulePart, gaps
 from tocsin.settings.severity import SeverityPart
 from tocsin.settings.silence import SuppressPart
+from tocsin.settings.template import TemplatePart
 from tocsin.settings.values import (
     Duration,
     ExternalUrl,
@@ -44,6 +45,7 @@ from tocsin.settings.values import (
     looked_up,
     split_listen,
 )
+from tocsin.settings.watch import WatchPart
 
 EMBEDDED: Final = "embedded://"
 
@@ -107,6 +109,7 @@ class PersistPart(Part):
 class NotifyPart(Part):
     channels: dict[Name, Channel] = Field(default={}, description="Ways out by name; `console` is always there.")
     routes: tuple[RoutePart, ...] = Field(default=(), description="Which incidents go to which channels.")
+    templates: dict[Name, TemplatePart] = Field(default={}, description="What messages say instead of built-in texts.")
     catch_all: OneOrMore[Name] = Field(default=(CONSOLE,), description="Channels of an incident that no route matches.")
     events: OneOrMore[Event] = Field(default=DEFAULT.notify.events, description="Event types that notify.")
     hold: dict[Severity, Duration] = Field(
@@ -203,6 +206,7 @@ class Settings(Part):
     schedules: dict[Name, SchedulePart] = Field(default={}, description="Who is on call when, by name.")
     calendars: dict[Name, CalendarPart] = Field(default={}, description="Business hours and holidays, by name.")
     suppress: SuppressPart = Field(default=SuppressPart(), description="What is kept quiet, besides silences.")
+    watch: WatchPart = Field(default=WatchPart(), description="Who watches tocsin, and which alerts have to come.")
     playbooks: dict[Name, PlaybookPart] = Field(
         default={}, description="Playbooks by name, besides the four that are always there."
     )
@@ -253,7 +257,9 @@ class Settings(Part):
             calendars={name: calendar.struct() for name, calendar in self.calendars.items()},
             inhibitions=self.suppress.inhibitions(),
             maintenance=self.suppress.windows(),
+            expected=self.watch.struct(),
             playbooks={name: playbook.struct() for name, playbook in self.playbooks.items()},
+            templates={name: template.struct() for name, template in self.notify.templates.items()},
         )
 
     def promises(self) -> dict[Severity, domain.SlaTarget]:

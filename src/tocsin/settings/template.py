@@ -1,0 +1,57 @@
+"""Templates of messages in the settings. Each is published as a document of its own, `template/<name>`.
+
+In: a branch of the file. Out: `domain.rules.Template`s by name. What is wrong with a text is named with its line in the
+text, and the nearest name of a variable or filter.
+"""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from tocsin.domain import rules as domain
+from tocsin.domain.rules.notification import TEAM
+from tocsin.domain.template import wrong_template
+from tocsin.notify.wording_language import BadTemplate, compiled
+from tocsin.notify.wording_tree import unknown
+from tocsin.notify.wording_variables import known
+from tocsin.settings.part import Part
+from tocsin.settings.rules import Audience, Condition, ConditionPart, Event
+from tocsin.settings.values import OneOrMore
+
+
+def _text(value: str) -> str:
+    try:
+        problems = unknown(compiled(value).found, known()) if value else []
+    except BadTemplate as error:
+        problems = error.problems
+    if problems:
+        raise ValueError("; ".join(problems))
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+
+
+class TemplatePart(Part):
+    subject_template: Text = Field(default="", description="Subject or first line; empty = the built-in one.")
+    body_template: Text = Field(default="", description="Text; empty = the built-in one.")
+    channel: str = Field(default="", description="Name or type of the channel it is for; empty = every channel.")
+    events: OneOrMore[Event] = Field(default=(), description="Event types it is for; empty = every event.")
+    audience: Audience = Field(default=TEAM, description="Who reads it.")
+    when: Condition = Field(default=ConditionPart(), description="Which incidents it is for.")
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> "TemplatePart":
+        if wrong := list(wrong_template(self.struct())):
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def struct(self) -> domain.Template:
+        return domain.Template(
+            subject_template=self.subject_template,
+            body_template=self.body_template,
+            channel=self.channel,
+            events=self.events,
+            audience=self.audience,
+            when=self.when.struct(),
+        )
