@@ -55,6 +55,7 @@ COUNT_MAX: Final = {
     "maintenance": 500,
     "playbook": 500,
     "template": 500,
+    "expected": 200,
 }
 """Documents of a kind: all rules are in the memory of every process, and silences are asked for every alert."""
 MATCHERS_MAX: Final = 64

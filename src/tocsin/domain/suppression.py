@@ -28,7 +28,9 @@ INHIBITION: Final = "inhibition"
 THRESHOLD: Final = "threshold"
 FLAPPING: Final = "flapping"
 SNOOZE: Final = "snooze"
-OF_ALERTS: Final = frozenset({SILENCE, MAINTENANCE, INHIBITION})
+EXPECTED: Final = "expected"
+"""An alert that only says that its source is alive."""
+OF_ALERTS: Final = frozenset({SILENCE, MAINTENANCE, INHIBITION, EXPECTED})
 """Kinds of causes that an incident has because all its firing alerts have one; the others are its own."""
 
 
@@ -36,7 +38,8 @@ class Outcome(NamedTuple):
     """What keeps something quiet."""
 
     cause: str
-    """`silence:<id>`, `maintenance:<name>`, `inhibition:<name>`, `threshold`, `flapping`, `snooze`."""
+    """`silence:<id>`, `maintenance:<name>`, `expected:<name>`, `inhibition:<name>`, or one word: `threshold`,
+    `flapping`, `snooze`."""
     until: Instant | None
     """When that ends by itself; None = nobody knows."""
 
@@ -76,12 +79,13 @@ def matches_all(matchers: Sequence[LabelMatch], labels: Mapping[str, str]) -> bo
 
 
 class _Window:
-    """One maintenance window. Asked at rising instants, it looks at its calendars only when something has changed."""
+    """One maintenance window, or what is always quiet. Asked at rising instants, it looks at its calendars only when
+    something has changed."""
 
     __slots__ = ("_by_calendar", "_calendars", "_changes_at", "_known_at", "_open_until", "asks", "cause", "rule")
 
-    def __init__(self, name: str, rule: Maintenance, calendars: Mapping[str, Calendar]) -> None:
-        self.cause = f"{MAINTENANCE}:{name}"
+    def __init__(self, cause: str, rule: Maintenance, calendars: Mapping[str, Calendar]) -> None:
+        self.cause = cause
         self.rule = rule
         self._calendars: list[Calendar] = []
         if rule.windows:
@@ -157,7 +161,9 @@ class Suppression:
         maintenance = {
             name: one for name, one in sorted(rules.maintenance.items()) if one.ends_at is None or now < one.ends_at
         }
-        self._windows = [_Window(name, one, rules.calendars) for name, one in maintenance.items()]
+        self._windows = [_Window(f"{MAINTENANCE}:{name}", one, rules.calendars) for name, one in maintenance.items()]
+        for name, expected in sorted(rules.expected.items()):
+            self._windows.append(_Window(f"{EXPECTED}:{name}", Maintenance(matchers=expected.matchers), {}))
         self.conditions = any(window.asks for window in self._windows)
         """Whether a change of an incident's header may change whether it is quiet."""
         self._silences = [(f"{SILENCE}:{name}", one) for name, one in silences.items()]
@@ -204,10 +210,13 @@ class Suppression:
 
 def _fingerprint(rules: Rules, silences: Mapping[str, Silence], maintenance: Mapping[str, Maintenance]) -> str:
     own = [(one.name, one.threshold, one.flapping) for one in rules.correlation if one.threshold or one.flapping]
-    if not (own or silences or maintenance or rules.inhibitions):
+    expected = {name: one.matchers for name, one in sorted(rules.expected.items())}
+    if not (own or silences or maintenance or rules.inhibitions or expected):
         return ""
     calendars = {one.calendar: rules.calendars.get(one.calendar) for one in maintenance.values() if one.calendar}
-    content = _encoder.encode([silences, maintenance, calendars, rules.inhibitions, own])
+    content = _encoder.encode(
+        [silences, maintenance, calendars, rules.inhibitions, own, *([expected] if expected else [])]
+    )
     return blake2b(content, digest_size=12).hexdigest()
 
 
