@@ -39,7 +39,7 @@ from tocsin.runtime.rules import SOURCE as SETTINGS_SOURCE
 from tocsin.runtime.rules import SettingsFeed, Standing
 from tocsin.runtime.share import Alone, Membership, Share, Shared
 from tocsin.runtime.supervisor import Supervisor
-from tocsin.runtime.vigil import Ward
+from tocsin.runtime.vigil import Vigil, Ward
 from tocsin.runtime.watch import Watch
 from tocsin.runtime.wording import TemplateReports, notes
 from tocsin.runtime.world import REST_MAX, SourceLost, World
