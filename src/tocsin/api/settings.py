@@ -18,13 +18,16 @@ from tocsin.api.body import body_of
 from tocsin.api.choice import chosen
 from tocsin.api.incidents import Text
 from tocsin.api.serving import CHANGES_PER_SECOND, Served, Serving
-from tocsin.domain.rules import DOCUMENTS, KINDS, Rules
+from tocsin.domain.rules import DOCUMENTS, KINDS, Rules, Template
 from tocsin.domain.soundness import DOCUMENT_BYTES_MAX, NAME_MAX, Unsound, channels_in, check_key
+from tocsin.notify import wording
+from tocsin.notify.channels.build import TYPES
 from tocsin.persist.settings_history import LIMIT_MAX, settings_history
 from tocsin.runtime.broker import Doubt
 from tocsin.runtime.node import NotReady
 from tocsin.runtime.rules import ABSENT, ORIGIN_FILE, Refused, Standing
 from tocsin.settings.problem import suggestion
+from tocsin.settings.rules import ANNOUNCED
 from tocsin.wire.events import rfc3339
 
 REASON_MAX: Final = 1000
@@ -131,6 +134,7 @@ async def change(
         raise Failure(503, "busy", what, retry_after=1)
     for key, document in changes.items():
         _check_channels(serving, key, document)
+        _check_template(serving, key, document)
     try:
         return await serving.node.change_settings(changes, actor=actor, reason=reason, expected=expected)
     except Unsound as error:
@@ -152,6 +156,27 @@ def _check_channels(serving: Serving, key: str, document: Any) -> None:
             f"{key} names the channel {name!r}, which is not there{suggestion(name, known)}" for name in missing
         ]
         raise Failure(STATUS["dangling"], "dangling", "; ".join(problems), problems=problems)
+
+
+def _check_template(serving: Serving, key: str, document: Any) -> None:
+    """What a template says has to be sayable; its shape is checked with every document's."""
+    try:
+        template = msgspec.convert(document, Template) if key.startswith("template/") and document else None
+    except msgspec.ValidationError:
+        return
+    if template is None:
+        return
+    problems = [f"{key}: {one}" for one in wording.problems(template)]
+    problems += [
+        f"{key}: {event!r} is not an event that notifies{suggestion(event, ANNOUNCED)}"
+        for event in template.events
+        if event not in ANNOUNCED
+    ]
+    known = [*serving.settings.channels(), *TYPES]
+    if template.channel and template.channel not in known:
+        problems.append(f"{key}: no channel or type {template.channel!r}{suggestion(template.channel, known)}")
+    if problems:
+        raise Failure(422, "invalid", "; ".join(problems), problems=problems)
 
 
 def _expected(request: Request) -> int | None:
