@@ -114,16 +114,25 @@ async def http_receiver(*, tls: ssl.SSLContext | None = None, **options: Any) ->
         await receiver.stop()
 
 
+SMTP_FAULTS = ("silent", "drip", "busy", "garbage", "bad_tls")
+"""Modes in which what answers is no mail server at all, or none that has time: see `SmtpReceiver`."""
+
+
 @dataclass
 class SmtpReceiver:
-    """Answers as told at `RCPT` and after `DATA`; `hang` = never after `DATA`, `reset` = cuts the line there."""
+    """Answers as told at `RCPT` and after `DATA`. By `mode`, after `DATA` it answers never (`hang`), cuts the line
+    (`reset`), takes the mail and cuts the line before QUIT is answered (`cut`), or answers after `pause` seconds
+    (`slow`); at the connection it says nothing (`silent`), never ends its greeting (`drip`), is too busy (`busy`), is
+    no mail server (`garbage`), or answers STARTTLS with what is no TLS (`bad_tls`)."""
 
     rcpt: dict[str, str] = field(default_factory=dict)
     """Answer by address; everybody else is welcome."""
     data: str = "250 queued as 42"
     mode: str = "ok"
+    pause: float = 1.0
     password: str = ""
     port: int = 0
+    logins: int = 0
     mails: list[EmailMessage] = field(default_factory=list)
     recipients: list[list[str]] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
@@ -157,16 +166,67 @@ class SmtpReceiver:
         if self.data.startswith("2"):
             self.mails.append(mail)
             self.recipients.append(list(envelope.rcpt_tos))
-            self.encrypted.append(session.ssl is not None)
+            assert isinstance(server.transport, asyncio.WriteTransport)
+            self.encrypted.append(server.transport.get_extra_info("sslcontext") is not None)
+        if self.mode == "slow":
+            await asyncio.sleep(self.pause)
+        if self.mode == "cut":
+            assert isinstance(server.transport, asyncio.WriteTransport)
+            server.transport.write(self.data.encode() + b"\r\n")
+            asyncio.get_running_loop().call_soon(server.transport.abort)
         return self.data
 
+    async def fault(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection to what is no mail server."""
+        try:
+            if self.mode == "bad_tls":
+                await _until_starttls(reader, writer)
+                writer.write(b"this is no TLS\r\n" * 20)
+            elif self.mode == "drip":
+                while not writer.is_closing():
+                    writer.write(b"220-and so on\r\n")
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+            elif self.mode != "silent":
+                writer.write(b"421 4.3.2 too busy\r\n" if self.mode == "busy" else b"\x00\x01 no SMTP at all\r\n")
+            await writer.drain()
+            if self.mode != "busy":
+                await reader.read()  # until the other side goes
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, login: Any) -> AuthResult:
+        self.logins += 1
         return AuthResult(success=login.password.decode() == self.password, handled=False)
 
 
+async def _until_starttls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"220 here\r\n")
+    while not (line := await reader.readline()).upper().startswith(b"STARTTLS"):
+        if not line:
+            return
+        writer.write(b"250-here\r\n250 STARTTLS\r\n")
+    writer.write(b"220 go ahead\r\n")
+    await writer.drain()
+    await reader.read(1)  # the client has begun with TLS: what it buffered before, it would throw away
+
+
 @asynccontextmanager
-async def smtp_receiver(*, tls: ssl.SSLContext | None = None, **options: Any) -> AsyncIterator[SmtpReceiver]:
+async def smtp_receiver(
+    *, tls: ssl.SSLContext | None = None, implicit: ssl.SSLContext | None = None, **options: Any
+) -> AsyncIterator[SmtpReceiver]:
+    """`tls` is offered by STARTTLS; `implicit` is spoken from the first byte."""
     receiver = SmtpReceiver(**options)
+    if receiver.mode in SMTP_FAULTS:
+        receiver.server = await asyncio.start_server(receiver.fault, "127.0.0.1", 0)
+        receiver.port = receiver.server.sockets[0].getsockname()[1]
+        try:
+            yield receiver
+        finally:
+            await receiver.stop()
+        return
     loop = asyncio.get_running_loop()
     open_ones: list[SMTP] = []
 
@@ -177,12 +237,12 @@ async def smtp_receiver(*, tls: ssl.SSLContext | None = None, **options: Any) ->
             loop=loop,
             tls_context=tls,
             authenticator=receiver.authenticate,
-            auth_require_tls=False,
+            auth_require_tls=tls is not None,
         )
         open_ones.append(session)
         return session
 
-    receiver.server = await loop.create_server(connected, "127.0.0.1", 0)
+    receiver.server = await loop.create_server(connected, "127.0.0.1", 0, ssl=implicit)
     receiver.port = receiver.server.sockets[0].getsockname()[1]
     try:
         yield receiver

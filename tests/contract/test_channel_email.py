@@ -1,15 +1,16 @@
 """E-mail on a real SMTP server: recipients, threads, texts, encryption, refusals."""
 
-import ssl
-import subprocess
-from pathlib import Path
+import re
+from collections.abc import Mapping
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
 
 from contract.channel_kits import CONTEXT, effect, email_to, text_of
 from contract.receivers import SmtpReceiver, smtp_receiver
-from tocsin.notify.channel import Around, Sent
+from tocsin.notify.channel import Around, NoLinks, Sent, Words
+from tocsin.notify.channels.email import Email
 from tocsin.stage import Effect
 
 
@@ -113,25 +114,112 @@ async def test_without_the_encryption_that_was_asked_for_nothing_is_sent() -> No
     assert (sent.outcome, receiver.mails) == ("failed", [])
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody has signed, with its key, in one file."""
-    file = tmp_path_factory.mktemp("tls") / "pair.pem"
-    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1 -addext"
-    outputs = ["subjectAltName=IP:127.0.0.1", "-keyout", str(file), "-out", str(file.with_suffix(".crt"))]
-    subprocess.run(["openssl", *words.split(), *outputs], check=True, capture_output=True)
-    file.write_bytes(file.read_bytes() + file.with_suffix(".crt").read_bytes())
-    return file
+@pytest.mark.parametrize(
+    ("mode", "outcome"),
+    [("silent", "failed"), ("drip", "failed"), ("busy", "failed"), ("garbage", "failed"), ("cut", "delivered")],
+)
+async def test_a_server_that_is_none_is_tried_again_and_one_that_took_the_mail_is_not(mode: str, outcome: str) -> None:
+    async with smtp_receiver(mode=mode) as receiver:
+        sent = await mailed(effect(), receiver=receiver, timeout_seconds=0.5 if mode in ("silent", "drip") else 10.0)
+        assert (sent.outcome, len(receiver.mails)) == (outcome, int(outcome == "delivered"))
+        assert 0 < len(sent.detail) <= 300
 
 
-@pytest.mark.parametrize(("trusted", "outcome"), [(True, "delivered"), (False, "failed")])
-async def test_starttls_needs_a_certificate_that_is_trusted(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool, outcome: str
-) -> None:
-    if trusted:
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.with_suffix(".crt")))
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate)
-    async with smtp_receiver(tls=tls) as receiver:
-        sent = await mailed(effect(), receiver=receiver, tls="starttls")
-    assert (sent.outcome, receiver.encrypted) == (outcome, [True] * trusted)
+async def test_a_slow_server_is_waited_for() -> None:
+    async with smtp_receiver(mode="slow", pause=0.2) as receiver:
+        assert (await mailed(effect(), receiver=receiver)).outcome == "delivered"
+
+
+async def test_what_was_sent_is_remembered_by_its_id() -> None:
+    async with smtp_receiver() as receiver:
+        sent = await mailed(effect(), receiver=receiver)
+    assert sent.handle == receiver.mails[0]["Message-ID"] == "<ntf_aaone@tocsin>"
+
+
+class Addresses:
+    """Links of an installation that has an address."""
+
+    def page(self, incident_id: str) -> str:
+        return f"https://tocsin.a.example/i/{incident_id}?a=1&b=2"
+
+    def acknowledge(self, incident_id: str, recipient: str, delivery_id: str) -> str:
+        return f"https://tocsin.a.example/a/{incident_id}/{recipient}/{delivery_id}"
+
+
+class Template:
+    """A template of the settings, as the channel gets it: plain text."""
+
+    def __init__(self, **words: str) -> None:
+        self.said = Words(**words)
+
+    def words(self, channel: str, kind: str, context: Mapping[str, Any]) -> Words | None:
+        return self.said if (channel, kind) == ("mail", "email") else None
+
+
+def written(context: dict[str, Any] | None = None, **around: Any) -> EmailMessage:
+    channel = Email("mail", "127.0.0.1", "a@b.example", tls="none", around=Around(**{"links": Addresses(), **around}))
+    return channel.mail(effect(context=context or CONTEXT), ["ops@b.example"], possible_duplicate=False)
+
+
+def test_a_mail_that_asks_for_an_answer_has_the_button_for_it() -> None:
+    mail = written()
+    assert "Acknowledge:   https://tocsin.a.example/a/inc_aaonlyfortests/team:on_call/ntf_aaone" in text_of(mail)
+    html = text_of(mail, "html")
+    assert 'href="https://tocsin.a.example/a/inc_aaonlyfortests/team:on_call/ntf_aaone"' in html
+    assert 'href="https://tocsin.a.example/i/inc_aaonlyfortests?a=1&amp;b=2"' in html
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"type": "incident.resolved", "escalation": None},
+        {"type": "incident.noted", "escalation": None, "incident": CONTEXT["incident"] | {"acknowledged_at": "soon"}},
+        {"type": "incident.noted", "escalation": None, "incident": CONTEXT["incident"] | {"status": "closed"}},
+    ],
+)
+def test_a_mail_that_asks_nobody_has_none(more: dict[str, Any]) -> None:
+    mail = written({**CONTEXT, **more})
+    for kind in ("plain", "html"):
+        assert "/a/inc_" not in text_of(mail, kind)
+        assert "/i/inc_aaonlyfortests" in text_of(mail, kind)
+
+
+def test_an_installation_without_an_address_has_no_buttons() -> None:
+    assert "Acknowledge" not in text_of(written(links=NoLinks()), "html")
+
+
+def test_a_template_has_the_word_and_no_markup() -> None:
+    words = Template(subject="Shop:\r\nBcc: x@c.example", body="One <b>&\n\nTwo\x1b[2J\nThree")
+    mail = written(wording=words)
+    assert mail["Subject"] == "Shop: Bcc: x@c.example"
+    assert mail["Bcc"] is None
+    assert text_of(mail).startswith("One <b>&\n\nTwo [2J\nThree\n\nRunbook:      https://runbooks.example/disk\n")
+    html = text_of(mail, "html")
+    for word in ("One &lt;b&gt;&amp;</p>", "Two [2J\nThree</p>", "Disk of shop is full", "/a/inc_", "runbooks.example"):
+        assert word in html
+    assert "97 % used" not in html
+    assert "97 % used" not in text_of(mail)
+
+
+def test_a_template_without_a_subject_or_without_a_body_leaves_the_other_as_it_is() -> None:
+    assert written(wording=Template(body="Short"))["Subject"].startswith("[CRITICAL, escalation 1] INC-")
+    mail = written(wording=Template(subject="Short"))
+    assert "97 % used" in text_of(mail)
+    assert "97 % used" in text_of(mail, "html")
+
+
+def test_a_mail_loads_nothing_from_anywhere() -> None:
+    html = text_of(written(), "html")
+    assert not re.search(r"<(?:img|link|script|iframe|object|video)|url\(|@import|\bsrc=|background=", html)
+    assert set(re.findall(r"https?://[^/\"]+", html)) == {"https://tocsin.a.example", "https://runbooks.example"}
+
+
+def test_a_digest_names_its_incidents_and_counts_the_others() -> None:
+    rows = [{"id": f"inc_aa{n}", "number": f"INC-{n}", "title": f"Disk <{n}>", "severity": "high"} for n in (1, 2)]
+    mail = written({"type": "digest", "digest": {"count": 57, "incidents": rows, "more": 3}})
+    assert mail["Subject"] == "[Digest] 5 incidents: INC-1 Disk <1> and 4 more"
+    html = text_of(mail, "html")
+    for word in ("This stands for 57 messages", "Disk &lt;1&gt;", "and 3 more", "/i/inc_aa2?a=1&amp;b=2"):
+        assert word in html
+    assert "/a/" not in html
+    assert "HIGH      INC-2  Disk <2>\nand 3 more incidents" in text_of(mail)
