@@ -32,8 +32,13 @@ def call(
         incident_offset=rests_on,
         header=subject.header,
         recorded_at=at(minutes),
-        reason="not_acknowledged",
-        **{"step": step, "team": "on_call", "contacts": {"email": ("a@b.example",)}, **own},
+        **{
+            "reason": "not_acknowledged",
+            "step": step,
+            "team": "on_call",
+            "contacts": {"email": ("a@b.example",)},
+            **own,
+        },
     )
 
 
