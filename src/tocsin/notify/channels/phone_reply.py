@@ -58,7 +58,7 @@ def checked_tokens(tokens: Sequence[str], public_url: str) -> tuple[str, ...]:
     if not all(tokens):
         raise ValueError("auth_tokens: an empty one signs nothing")
     if tokens and not public_url:
-        raise ValueError("public_url: missing; the provider signs the address it calls, exactly as it stands there")
+        raise ValueError("public_url: missing; the provider signs the address that it calls")
     return tuple(tokens)
 
 
