@@ -124,8 +124,8 @@ class Wording(Protocol):
     """The templates in force."""
 
     def words(self, channel: str, kind: str, context: Mapping[str, Any]) -> Words | None:
-        """For a message over `channel` of `kind`; None where no template applies: then the built-in text is right.
-        Never raises: a template that fails is reported and gives None."""
+        """For a message over `channel`, whose type is `kind`; None where no template applies: then the built-in text is
+        right. Never raises: a template that fails is reported and gives None."""
 
 
 class NoLinks:

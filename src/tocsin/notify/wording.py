@@ -26,6 +26,8 @@ from tocsin.wire.events import rfc3339
 SUBJECT_MAX: Final = 300
 """Letters; mail readers show some eighty."""
 FIELDS: Final = ("subject_template", "body_template")
+JSON_KINDS: Final = frozenset({"webhook"})
+"""Types of channels whose text may be a JSON document of its own: one that begins with a brace or bracket."""
 _GAPS: Final = {"id": "", "number": "", "version": 0, "title": "", "status": "open", "opened_at": rfc3339(EPOCH)}
 
 
@@ -147,10 +149,11 @@ def worded(template: Template, channel: str, kind: str, context: Mapping[str, An
         BadTemplate, RenderError: nothing.
     """
     values = values_of(context, channel, kind, url)
-    subject, body = (
-        compiled(source).render(values) if source else ""
-        for source in (template.subject_template, template.body_template)
-    )
+    subject = compiled(template.subject_template).render(values) if template.subject_template else ""
+    body = ""
+    if template.body_template:
+        json = kind in JSON_KINDS and template.body_template.lstrip().startswith(("{", "["))
+        body = compiled(template.body_template).render(values, json=json)
     return Words(subject=one_line(subject, SUBJECT_MAX), body=clean(body, OUTPUT_BYTES_MAX))
 
 

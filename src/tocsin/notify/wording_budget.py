@@ -22,9 +22,10 @@ class OverBudget(Exception):
 
 
 class _Spent:
-    __slots__ = ("letters", "steps")
+    __slots__ = ("json", "letters", "steps")
 
-    def __init__(self) -> None:
+    def __init__(self, json: bool) -> None:
+        self.json = json
         self.steps = 0
         self.letters = 0
 
@@ -32,14 +33,25 @@ class _Spent:
 _spent: Final[ContextVar[_Spent]] = ContextVar("spent")
 
 
+class Ready(str):
+    """A text that is escaped for JSON already."""
+
+    __slots__ = ()
+
+
 @contextmanager
-def budget() -> Iterator[None]:
-    """A budget of its own for what happens within."""
-    token = _spent.set(_Spent())
+def budget(*, json: bool = False) -> Iterator[None]:
+    """A budget of its own for what happens within. `json`: what is printed stands in a JSON text."""
+    token = _spent.set(_Spent(json))
     try:
         yield
     finally:
         _spent.reset(token)
+
+
+def in_json() -> bool:
+    """Whether what is printed stands in a JSON text."""
+    return _spent.get().json
 
 
 def spend(*, steps: int = 0, letters: int = 0) -> None:

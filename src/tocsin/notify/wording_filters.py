@@ -13,7 +13,7 @@ from jinja2.runtime import LoopContext, Undefined
 
 from tocsin.domain.header import cut_text
 from tocsin.notify.message import instant_text, one_line
-from tocsin.notify.wording_budget import spend
+from tocsin.notify.wording_budget import Ready, spend
 
 INDENT_MAX: Final = 40
 """Columns; deeper no text is read."""
@@ -110,12 +110,12 @@ def _tojson(value: Any) -> str:
     spend(steps=1, letters=len(text_of(plain)))
     found = msgspec.json.encode(plain).decode()
     spend(letters=len(found))
-    return found
+    return Ready(found)
 
 
-def _within(value: Any) -> str:
+def within_json(value: Any) -> str:
     """The value inside of a JSON text, without its quotes: for bodies such as `{"text": "{{ title|json }}"}`."""
-    return _tojson(text_of(value))[1:-1]
+    return Ready(_tojson(text_of(value))[1:-1])
 
 
 def _length(value: Any) -> int:
@@ -191,7 +191,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "float": _number,
     "round": _round,
     "tojson": _tojson,
-    "json": _within,
+    "json": within_json,
     " counted": _counted,
     " joined": _joined,
 }

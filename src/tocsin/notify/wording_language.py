@@ -21,8 +21,8 @@ from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tocsin.domain.template import SOURCE_BYTES_MAX
-from tocsin.notify.wording_budget import OverBudget, budget, spend
-from tocsin.notify.wording_filters import FILTERS, TESTS, text_of
+from tocsin.notify.wording_budget import OverBudget, Ready, budget, in_json, spend
+from tocsin.notify.wording_filters import FILTERS, TESTS, text_of, within_json
 from tocsin.notify.wording_tree import Found, TreeProblem, checked_tree
 
 OUTPUT_BYTES_MAX: Final = 64 * 1024
@@ -87,6 +87,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 @jinja2.pass_context  # it makes Jinja2 work nothing out in advance, where no budget is counted
 def _finished(context: Context, value: Any) -> str:
     text = text_of(value)
+    if isinstance(value, str) and in_json() and not isinstance(value, Ready):
+        return within_json(value)
     spend(letters=len(text))
     return text
 
@@ -120,13 +122,16 @@ class Compiled:
         self.found = found
         """The variables that it names."""
 
-    def render(self, variables: Mapping[str, Any]) -> str:
+    def render(self, variables: Mapping[str, Any], *, json: bool = False) -> str:
         """The text for `variables` (JSON values); what they do not have is empty.
+
+        Args:
+            json: the template is JSON, and its variables stand in texts of it: they are escaped as those have to be.
 
         Raises:
             RenderError: it costs too much, or the values do not fit what it does with them.
         """
-        with budget():
+        with budget(json=json):
             try:
                 spend(steps=self.found.weight)
                 return self._written(variables)

@@ -44,12 +44,12 @@ def build(settings: Mapping[str, Mapping[str, Any]], around: Around | None = Non
 
 
 def _console(name: str, values: dict[str, Any], around: Around) -> Channel:
-    return Console(name)
+    return Console(name, wording=around.wording)
 
 
 def _webhook(name: str, values: dict[str, Any], around: Around) -> Channel:
     several = {option: _several(option, values) for option in ("secrets", "inbound_secret", "allow_networks")}
-    return Webhook(name, values.pop("url"), **several, **values)
+    return Webhook(name, values.pop("url"), wording=around.wording, **several, **values)
 
 
 def _servicenow(name: str, values: dict[str, Any], around: Around) -> Channel:

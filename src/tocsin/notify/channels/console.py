@@ -8,7 +8,7 @@ import select
 import sys
 from typing import Final, TextIO
 
-from tocsin.notify.channel import Sent
+from tocsin.notify.channel import BuiltIn, Sent, Wording, Words
 from tocsin.notify.message import instant_text, message_of, one_line
 from tocsin.stage import Effect
 
@@ -23,9 +23,10 @@ class Console:
     in_flight_max = 1
     timeout_seconds = 1.0
 
-    def __init__(self, name: str, stream: TextIO | None = None) -> None:
+    def __init__(self, name: str, stream: TextIO | None = None, wording: Wording | None = None) -> None:
         self.name = name
         self._stream = stream
+        self._wording = wording or BuiltIn()
 
     async def send(self, effect: Effect, *, possible_duplicate: bool) -> Sent:
         """Print the message. Without a terminal there is nothing to try again, so that counts as delivered, and says
@@ -34,7 +35,8 @@ class Console:
         try:
             if not _takes(stream):
                 return Sent("failed", "the terminal does not read")
-            stream.write(line_of(effect, possible_duplicate=possible_duplicate) + "\n")
+            words = self._wording.words(self.name, self.kind, effect.context)
+            stream.write(line_of(effect, possible_duplicate=possible_duplicate, words=words) + "\n")
             stream.flush()
         except (OSError, ValueError, AttributeError) as error:  # closed, a broken pipe, or none at all
             return Sent("delivered", f"nobody reads: {type(error).__name__}")
@@ -55,8 +57,10 @@ def _takes(stream: TextIO) -> bool:
     return bool(poll.poll(0))
 
 
-def line_of(effect: Effect, *, possible_duplicate: bool) -> str:
-    """`2026-11-21 12:00:00 UTC CRITICAL INC-… New incident: Disk full [shop] …`."""
+def line_of(effect: Effect, *, possible_duplicate: bool, words: Words | None = None) -> str:
+    """`2026-11-21 12:00:00 UTC CRITICAL INC-… New incident: Disk full [shop] …`; with `words` those, on one line."""
+    if words is not None:
+        return _worded(effect, words, possible_duplicate)
     message = message_of(effect.context)
     facts = dict(message.facts)
     parts = [
@@ -69,6 +73,18 @@ def line_of(effect: Effect, *, possible_duplicate: bool) -> str:
         f"alerts {facts['Alerts']}" if "Alerts" in facts else "",
         f"-> {effect.recipient}",
         f"({message.upcoming})" if message.upcoming else "",
+        "(possible duplicate)" if possible_duplicate else "",
+    ]
+    return one_line(" ".join(part for part in parts if part), LINE_MAX)
+
+
+def _worded(effect: Effect, words: Words, possible_duplicate: bool) -> str:
+    parts = [
+        instant_text(effect.context.get("recorded_at", "")),
+        "PAGE" if effect.page else "",
+        words.subject or ("" if words.body else message_of(effect.context).subject),
+        words.body,
+        f"-> {effect.recipient}",
         "(possible duplicate)" if possible_duplicate else "",
     ]
     return one_line(" ".join(part for part in parts if part), LINE_MAX)

@@ -167,7 +167,7 @@ class Slack:
         return look.line(said, words=self._words(effect), loud=loud, repeated=repeated)
 
     def _words(self, effect: Effect) -> Any:
-        return self._around.wording.words(self.name, str(effect.context.get("type", "")), effect.context)
+        return self._around.wording.words(self.name, self.kind, effect.context)
 
     def _detail(self, text: str) -> str:
         for secret in (self._token, self._app_token, *self._secrets):

@@ -22,7 +22,7 @@ from yarl import URL
 
 from tocsin import __version__
 from tocsin.domain.instant import Instant
-from tocsin.notify.channel import Forged, Heard, Sent
+from tocsin.notify.channel import BuiltIn, Forged, Heard, Sent, Wording, Words
 from tocsin.notify.channels.guard import Guard
 from tocsin.notify.channels.session import Anywhere, Session
 from tocsin.notify.channels.signing import SECRET_PREFIX, keys_of, signatures, verify
@@ -59,10 +59,12 @@ class Webhook:
         allow_networks: Sequence[str] = (),
         timeout_seconds: float = 10.0,
         in_flight_max: int = 8,
+        wording: Wording | None = None,
     ) -> None:
         """`secret` signs first, then `secrets`; `inbound_secret` are the keys of calls from the receiver, others than
         those, so that nobody can send back to us what we have signed."""
         self.name = name
+        self._wording = wording or BuiltIn()
         self.timeout_seconds = timeout_seconds
         self.in_flight_max = in_flight_max
         self._url = checked_url(url)
@@ -79,7 +81,8 @@ class Webhook:
         """POST the message once: to the recipient's own address, else to the channel's."""
         if self._session.closed:
             return Sent("failed", "the channel is closed")
-        body = orjson.dumps(body_of(effect, possible_duplicate=possible_duplicate), default=str)
+        words = self._wording.words(self.name, self.kind, effect.context)
+        body = document_of(effect, possible_duplicate=possible_duplicate, words=words)
         headers = self._headers(effect, body)
         own = next(iter(effect.contacts.get(CONTACT, ())), "")
         hidden = (*hidden_parts(own), *self._hidden) if own else self._hidden
@@ -147,6 +150,21 @@ def body_of(effect: Effect, *, possible_duplicate: bool) -> dict[str, Any]:
         "escalation": context.pop("escalation", None),
         **context,
     }
+
+
+def document_of(effect: Effect, *, possible_duplicate: bool, words: Words | None = None) -> bytes:
+    """What is posted: the text of a template that is JSON as it is; other words go into the document of every message,
+    as `subject` and `text`."""
+    if words is not None and words.body.startswith(("{", "[")):
+        try:
+            orjson.loads(words.body)
+        except orjson.JSONDecodeError:
+            pass
+        else:
+            return words.body.encode()
+    said = {"subject": words.subject, "text": words.body} if words is not None else {}
+    document = body_of(effect, possible_duplicate=possible_duplicate)
+    return orjson.dumps({**document, **{name: text for name, text in said.items() if text}}, default=str)
 
 
 def checked_url(url: str) -> str:
