@@ -20,7 +20,8 @@ plain = texts | st.none() | st.integers()
 incidents = st.fixed_dictionaries(
     {},
     optional={
-        **dict.fromkeys(("id", "number", "title", "severity", "severity_label", "service", "category", "team"), texts),
+        **dict.fromkeys(("number", "title", "severity", "severity_label", "service", "category", "team"), texts),
+        "id": st.sampled_from(["", "inc_1"]),
         "status": st.sampled_from([*Status, "asleep", ""]),
         "summary": texts,
         "acknowledged_by": texts,

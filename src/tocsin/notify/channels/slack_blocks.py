@@ -70,9 +70,9 @@ def message(
     said: Message, *, status: str = "", words: Words | None = None, doors: Doors = NO_DOORS, repeated: bool = False
 ) -> Draft:
     """The whole message for an incident in `status`."""
-    title = one_line(words.subject if words and words.subject else said.subject) or "Message"
+    title = one_line(words.subject if words else "") or one_line(said.subject) or "Message"
     mark = "✅" if said.good else _MARKS.get(said.grade, "")
-    body = _body_of_words(words.body) if words and words.body else _body(said)
+    body = _body_of_words(words.body) if words and words.body.strip() else _body(said)
     blocks: list[Block] = [
         {"type": "header", "text": {"type": "plain_text", "text": escaped(f"{mark} {title}".strip(), HEADER_MAX)}},
         *body,
@@ -88,8 +88,8 @@ def message(
 def line(said: Message, *, words: Words | None = None, loud: bool = False, repeated: bool = False) -> Draft:
     """What is new, in a line or two: for the thread of the first message. `loud`: it stands in the channel, too, and
     says what it is about."""
-    first = words.subject if words and words.subject else said.headline
-    parts = [f"*{escaped(one_line(first), 600)}*"]
+    first = one_line(words.subject if words else "") or one_line(said.headline) or "News"
+    parts = [f"*{escaped(first, 600)}*"]
     if loud:
         parts.append(escaped(said.subject, 600))
     parts += [escaped(text, 900) for text in (said.upcoming if loud else "", said.note) if text]
@@ -97,7 +97,7 @@ def line(said: Message, *, words: Words | None = None, loud: bool = False, repea
         parts.append(REPEATED)
     again = f" {REPEATED}" if repeated else ""
     return Draft(
-        escaped(f"{one_line(first)}: {said.title}" if loud else one_line(first), TEXT_MAX - len(again)) + again,
+        escaped(f"{first}: {said.title}" if loud else first, TEXT_MAX - len(again)) + again,
         [_section("\n".join(parts))],
     )
 
