@@ -1,5 +1,6 @@
 """Incidents as the database has them: a list with filters, and everything about one."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -10,12 +11,19 @@ from tocsin.api.answer import Failure, Json, not_found
 from tocsin.api.choice import chosen
 from tocsin.api.serving import Served
 from tocsin.api.severity import labelled, shown_level
+from tocsin.domain import events as ev
 from tocsin.domain import grading
+from tocsin.domain.errors import Reject
 from tocsin.domain.instant import Instant, as_utc
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.playbook import fitting, minutes_of
 from tocsin.domain.rules import Rules
 from tocsin.domain.severity import Severity
+from tocsin.explain.escalation import DONE, rows_of
+from tocsin.persist.deliveries import with_attempts
+from tocsin.persist.queries import Queries
+from tocsin.persist.recorded import events_of
+from tocsin.wire.events import decode_value
 
 PAGE_MAX: Final = 500
 """Items of one page; some 500 KB."""
@@ -23,6 +31,16 @@ ALERTS_SHOWN: Final = 100
 TIMELINE_SHOWN: Final = 500
 TEXT_MAX: Final = 256
 """Letters of a filter."""
+
+CALLING: Final = tuple(
+    kind
+    for kind in ev.BY_TYPE
+    if kind.startswith(("escalation.", "sla.")) or kind in ("delivery.planned", "delivery.suppressed")
+) + tuple(
+    f"incident.{word}"
+    for word in ("opened", "reopened", "reannounced", "severity_raised", "resolved", "suppressed", "unsuppressed")
+)
+"""Events that call or tell somebody, or say why not; the first one tells when it began."""
 
 Text = Annotated[str, Query(max_length=TEXT_MAX)]
 Words = Annotated[list[str], Query()]
@@ -73,7 +91,8 @@ def _instant(name: str, given: datetime | None) -> Instant | None:
 
 @router.get("/api/incident_response/{reference}", summary="One incident with alerts, timeline, deliveries")
 def incident(serving: Served, reference: Reference) -> Response:
-    """With `severity_level`: what the scheme promises for it; `escalation`: what escalates next, and when."""
+    """With `severity_level`: what the scheme promises for it; `escalation`: what escalates next, and when; `calls`: who
+    was called or told and why, and why somebody was not; `deliveries`: over what, with each attempt and its answer."""
     queries = serving.queries
     found: dict[str, Any] | None = queries.incident(reference)
     if found is None:
@@ -86,7 +105,8 @@ def incident(serving: Served, reference: Reference) -> Response:
             "severity_level": _level(found["severity"], serving.node.rules),
             "alert_list": {"items": members.items, "next": members.next, "total": members.total},
             "timeline": queries.timeline(key, limit=TIMELINE_SHOWN).items,
-            "deliveries": queries.deliveries(key),
+            "calls": _calls(queries, key),
+            "deliveries": with_attempts(queries, key),
             "escalation": queries.escalation(key),
             "suggested_playbooks": [
                 {"name": name, "title": one.title, "estimated_duration_minutes": minutes_of(one)}
@@ -94,6 +114,16 @@ def incident(serving: Served, reference: Reference) -> Response:
             ],
         }
     )
+
+
+def _calls(queries: Queries, incident_id: str) -> list[dict[str, Any]]:
+    """What called somebody, told somebody, or kept from it."""
+    rows, _ = events_of(queries, incident_id, types=CALLING)
+    events: list[ev.Event] = []
+    for row in rows:
+        with suppress(Reject):  # of a newer version
+            events.append(decode_value(row.type, row.value))
+    return rows_of(events, events[0].recorded_at, DONE) if events else []
 
 
 def _level(severity: str, rules: Rules) -> dict[str, Any] | None:

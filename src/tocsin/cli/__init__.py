@@ -21,6 +21,7 @@ VERBS: Final = {
     "health": "health",
     "alerts": "alerts",
     "incidents": "incidents",
+    "deliveries": "deliveries",
     "explain": "explain",
     "playbooks": "playbooks",
     "runbooks": "playbooks",

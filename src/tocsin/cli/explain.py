@@ -141,8 +141,13 @@ def _line(depth: int, node: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _calls(rows: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
+def show_calls(rows: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
+    """Who was told or called when, and why; and why somebody was not."""
     table([_call(row) for row in rows], CALLS, whole=whole)
+
+
+def _calls(rows: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
+    show_calls(rows, whole=whole)
     if not any("level" in row for row in rows):
         say("nobody is called: no level of a policy and no row of escalate.rules is for it in this time")
 

@@ -6,6 +6,8 @@ import click
 
 from tocsin.cli.alerts import with_instance
 from tocsin.cli.client import Client, remote
+from tocsin.cli.deliveries import show_deliveries
+from tocsin.cli.explain import show_calls
 from tocsin.cli.incident_verbs import add_verbs
 from tocsin.cli.output import document, formatted, heading, pairs, plain, say, show, table
 from tocsin.cli.suggesting import Suggesting
@@ -85,7 +87,8 @@ def list_(client: Client, output: str | None, **filters: Any) -> None:
 @formatted
 @click.argument("incident")
 def show_(client: Client, output: str | None, incident: str) -> None:
-    """Show everything about one INCIDENT (id or number): alerts, timeline, deliveries, what escalates next.
+    """Show everything about one INCIDENT (id or number): who was called and who is next, over what, whether it arrived
+    and why somebody was not; alerts, timeline.
 
     \b
     tocsin incidents show INC-2026-11-21-007
@@ -108,15 +111,18 @@ def show_(client: Client, output: str | None, incident: str) -> None:
         named = ", ".join(f"{plain(one['name'])} ({one['estimated_duration_minutes']:g} min)" for one in fitting)
         click.echo(f"playbooks        {named}")
     _said(found)
+    if found["calls"]:
+        heading("Calls")
+        show_calls(found["calls"], whole=output == "wide")
+    if found["deliveries"]:
+        heading("Deliveries")
+        show_deliveries(found["deliveries"], whole=output == "wide")
     heading("Alerts")
     table([with_instance(alert) for alert in found["alert_list"]["items"]], ALERT_COLUMNS)
     if found["alert_list"]["next"]:
         say(f"more: tocsin alerts list --incident {found['number']}")
     heading("Timeline")
     table(_runs(found["timeline"], whole=output == "wide"), ("at", "type", "actor", "text"))
-    if found["deliveries"]:
-        heading("Deliveries")
-        table(found["deliveries"], ("attempted_at", "channel", "recipient", "status", "attempts", "error"))
 
 
 def _said(found: dict[str, Any]) -> None:

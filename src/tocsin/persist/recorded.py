@@ -4,6 +4,7 @@ In: `Queries` and an incident. Out: records in the order of its timeline, by one
 decoded here: a record may be of a newer version.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from tocsin.persist import answer
@@ -26,16 +27,19 @@ class Recorded(NamedTuple):
     text: str
 
 
-def events_of(queries: Queries, incident_id: str, *, limit: int = EVENTS_MAX) -> tuple[list[Recorded], bool]:
-    """The first `limit` recorded events of an incident in the order of its timeline, as they lie in the log, and
-    whether there are more."""
+def events_of(
+    queries: Queries, incident_id: str, *, types: Sequence[str] = (), limit: int = EVENTS_MAX
+) -> tuple[list[Recorded], bool]:
+    """The first `limit` recorded events of an incident (of these `types`; none named = of all) in the order of its
+    timeline, as they lie in the log, and whether there are more."""
+    only = f" AND timeline.type IN ({', '.join('?' * len(types))})" if types else ""
     with queries.reader() as connection:
         rows = connection.execute(
-            "SELECT log.topic, log.partition, log.offset, log.type, log.value, timeline.text FROM timeline"
+            "SELECT log.topic, log.partition, log.offset, log.type, log.value, timeline.text FROM timeline"  # noqa: S608
             " CROSS JOIN log ON log.topic = CASE timeline.journal WHEN 0 THEN ? WHEN 1 THEN ? ELSE ? END"
             " AND log.partition = timeline.partition AND log.offset = timeline.offset WHERE incident_id = ?"
-            " ORDER BY at_us, journal, timeline.partition, timeline.offset LIMIT ?",
-            (INCIDENTS.name, ESCALATIONS.name, NOTIFICATIONS.name, incident_id, limit + 1),
+            f"{only} ORDER BY at_us, journal, timeline.partition, timeline.offset LIMIT ?",
+            (INCIDENTS.name, ESCALATIONS.name, NOTIFICATIONS.name, incident_id, *types, limit + 1),
         ).fetchall()
     return [Recorded(*row) for row in rows[:limit]], len(rows) > limit
 
