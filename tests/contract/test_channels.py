@@ -17,11 +17,12 @@ from contract.channel_kits import (
     slack,
     webhook,
 )
+from contract.servicenow_kit import servicenow
 from contract.vendor_kits import pagerduty, sms, teams, voice
 from tocsin.notify.channels.console import Console
 
-every = pytest.mark.parametrize("kit", [console, webhook, email, slack, pagerduty, teams, sms, voice])
-networked = pytest.mark.parametrize("kit", [webhook, email, slack, pagerduty, teams, sms, voice])
+every = pytest.mark.parametrize("kit", [console, webhook, email, slack, pagerduty, teams, sms, voice, servicenow])
+networked = pytest.mark.parametrize("kit", [webhook, email, slack, pagerduty, teams, sms, voice, servicenow])
 
 
 # ---- the contract ----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from tocsin.notify.message import clean, one_line
 
 WORD_MAX: Final = 128
 NOTE_MAX: Final = 2000
+"""Characters that are kept of what somebody wrote: a long note must not lose the state beside it."""
 VERBS: Final[Mapping[str, str]] = {
     IN_PROGRESS: "acknowledge",
     RESOLVED: "resolve",
@@ -47,11 +48,13 @@ def asked_of(body: bytes, own: str) -> tuple[Asked, ...]:
     found, key = [], f"{sys_id}.{version}"
     number = one_line(_word(document, "number"), 40)
     said = {"incident": incident, "sender": one_line(by, WORD_MAX), "sender_name": _word(document, "updated_by_name")}
-    note = clean(_word(document, "work_notes", NOTE_MAX * 4), NOTE_MAX)
+    note = clean(_word(document, "work_notes", None), NOTE_MAX)
     if note and not MARK.search(note):
-        found.append(Asked(key=f"{key}.note", verb="note", arguments={"text": note}, reason=f"{number}", **said))
+        found.append(
+            Asked(key=f"{key}.note", verb="note", arguments={"text": note}, reason=f"in ServiceNow {number}", **said)
+        )
     if verb := verb_of(_word(document, "previous_state"), _word(document, "state")):
-        why = clean(_word(document, "close_notes", NOTE_MAX * 4), NOTE_MAX) if verb in ("resolve", "close") else ""
+        why = clean(_word(document, "close_notes", None), NOTE_MAX) if verb in ("resolve", "close") else ""
         reason = f"in ServiceNow {number}: {why}" if why else f"in ServiceNow {number}"
         found.append(Asked(key=key, verb=verb, reason=reason.strip(), **said))
     return tuple(found)
@@ -66,7 +69,7 @@ def verb_of(before: str, state: str) -> str:
     return VERBS.get(state, "")
 
 
-def _word(document: Mapping[str, Any], name: str, limit: int = WORD_MAX) -> str:
+def _word(document: Mapping[str, Any], name: str, limit: int | None = WORD_MAX) -> str:
     """A text or a number, as ServiceNow writes either.
 
     Raises:
@@ -78,6 +81,6 @@ def _word(document: Mapping[str, Any], name: str, limit: int = WORD_MAX) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Malformed(f"{name} is neither a text nor a number")
     text = str(value).strip()
-    if len(text) > limit:
+    if limit is not None and len(text) > limit:
         raise Malformed(f"{name} has more than {limit} characters")
     return text
