@@ -17,6 +17,7 @@ from tocsin.api import (
     intake,
     log,
     operations,
+    page,
     pages,
     rejected,
     response,
@@ -26,7 +27,9 @@ from tocsin.api.alertmanager import routers as alertmanager
 from tocsin.api.answer import Failure
 from tocsin.api.changes import router as changes
 from tocsin.api.context import router as surroundings
+from tocsin.api.deliveries import router as deliveries
 from tocsin.api.gate import Gate
+from tocsin.api.links import router as one_tap
 from tocsin.api.oncall import router as on_call
 from tocsin.api.overrides import router as overrides
 from tocsin.api.people import router as people
@@ -63,9 +66,21 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None, links:
     app.state.serving = Serving(node, settings, clock or SystemClock(), links)
     # response before incidents: its fixed words would be taken for references.
     writing = (intake, response, alerting, bulk, commands, inbound)
-    for part in (*writing, incidents, explain, runbooks, log, rejected, operations, pages):
+    for part in (*writing, incidents, explain, runbooks, log, rejected, operations, page, pages):
         app.include_router(part.router)
-    for router in (changes, documents, on_call, overrides, people, severities, silences, surroundings, *alertmanager):
+    for router in (
+        changes,
+        deliveries,
+        documents,
+        on_call,
+        one_tap,
+        overrides,
+        people,
+        severities,
+        silences,
+        surroundings,
+        *alertmanager,
+    ):
         app.include_router(router)
     app.add_exception_handler(Failure, _failure)
     app.add_exception_handler(RequestValidationError, _invalid)

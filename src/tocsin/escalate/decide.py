@@ -288,7 +288,10 @@ def _answered(recipient: str, event: ev.Acknowledged | ev.Investigating, rules: 
     said = {target, *getattr(event, "answered", ())}
     if recipient in said or recipient.partition(":")[2] in said:
         return True
-    return not target and event.actor.removeprefix("user:") in standing_for(recipient, rules)
+    people = {one.removeprefix("user:") for one in said if one.startswith("user:")}
+    if not target:
+        people.add(event.actor.removeprefix("user:"))
+    return not people.isdisjoint(standing_for(recipient, rules))
 
 
 def _requested(

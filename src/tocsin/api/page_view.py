@@ -1,0 +1,191 @@
+"""What an incident page says, in words: pure, from what the database and the rules have.
+
+In: an incident, its deliveries, alerts, lines and escalation as `persist.queries` gives them; the rules; now. Out:
+texts for the templates. Invariant: what a source wrote has no control characters and no marks that turn text around;
+links are http or https.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from tocsin.api.severity import labelled
+from tocsin.domain.events import SYSTEM
+from tocsin.domain.instant import Instant
+from tocsin.domain.rules import Rules
+from tocsin.notify.message import clean, links_of, one_line
+
+TITLE_MAX: Final = 300
+SUMMARY_MAX: Final = 2000
+LINE_MAX: Final = 500
+ALERTS_SHOWN: Final = 50
+TOLD_SHOWN: Final = 50
+
+GOOD: Final = "good"
+BAD: Final = "bad"
+WAIT: Final = "wait"
+_DELIVERY: Final = {
+    "planned": ("waits to be sent", WAIT),
+    "attempted": ("is being sent", WAIT),
+    "delivered": ("delivered", GOOD),
+    "failed": ("failed, is tried again", WAIT),
+    "gave_up": ("not delivered", BAD),
+    "withdrawn": ("taken back before it was sent", ""),
+    "suppressed": ("not sent", ""),
+}
+_PROMISES: Final = {"acknowledge": "Answer", "resolve": "Resolution", "update": "Next update"}
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def person(reference: str, rules: Rules) -> str:
+    """`user:ana` by name, `team:dba` as team dba; anything else as it is."""
+    kind, colon, name = reference.partition(":")
+    if kind == "user" and colon:
+        user = rules.users.get(name)
+        return one_line((user.name if user else "") or name)
+    if colon and kind in ("team", "channel", "schedule", "vendor"):
+        return one_line(f"{kind} {name}")
+    return one_line(reference)
+
+
+def moment(stamp: str | None, now: Instant) -> str:
+    """`23:41 UTC, 5 min ago`; with the day when it is not today."""
+    if not stamp:
+        return ""
+    at = datetime.fromisoformat(stamp).astimezone(UTC)
+    year = "" if at.year == now.year else " %Y"
+    day = "" if at.date() == now.date() else f"%d %b{year} "
+    return f"{at.strftime(f'{day}%H:%M UTC')}, {apart(now - at)}"
+
+
+def apart(passed: timedelta) -> str:
+    """`5 min ago`, `in 2 h`, `now`: in the largest unit that there is one of."""
+    seconds = int(abs(passed.total_seconds()))
+    for size, unit in _UNITS:
+        if seconds >= size:
+            text = f"{seconds // size} {unit}"
+            return f"{text} ago" if passed > timedelta(0) else f"in {text}"
+    return "now"
+
+
+def head(found: dict[str, Any], rules: Rules, now: Instant) -> dict[str, Any]:
+    """What both pages begin with."""
+    parts = [
+        one_line(found.get("service") or ""),
+        f"team {one_line(found['team'])}" if found.get("team") else "",
+        f"opened {moment(found.get('opened_at'), now)}",
+    ]
+    return {
+        "severity": found["severity"],
+        "severity_label": one_line(labelled(found, rules)["severity_label"]),
+        "status": one_line(found["status"]),
+        "number": one_line(found["number"]),
+        "headline": one_line(found["title"], TITLE_MAX),
+        "meta": " · ".join(part for part in parts if part),
+    }
+
+
+def acknowledged_by(found: Mapping[str, Any], rules: Rules, now: Instant) -> str:
+    """`Acknowledged by Ana, 23:41 UTC, 5 min ago`; empty while nobody has."""
+    if not found.get("acknowledged_at"):
+        return ""
+    who = person(found.get("acknowledged_by") or "", rules)
+    return f"Answered by {who} at {moment(found['acknowledged_at'], now)}."
+
+
+def coming(found: Mapping[str, Any], escalation: Mapping[str, Any], rules: Rules, now: Instant) -> list[str]:
+    """Who has answered, who is called next and when, what is promised."""
+    lines = [acknowledged_by(found, rules, now)]
+    following = escalation.get("next")
+    if following:
+        again = ", again" if following.get("repeat") else ""
+        whom = ", ".join(person(one.strip(), rules) for one in (following.get("escalate_to") or "").split(","))
+        lines.append(
+            f"Level {following['level']}: {whom or 'the catch-all team'} is called{again} "
+            f"at {moment(following['due_at'], now)}, unless somebody acknowledges."
+        )
+    elif escalation.get("paused_at"):
+        lines.append(f"Escalation stands still since {moment(escalation['paused_at'], now)}.")
+    else:
+        lines.append("Nobody else is called by itself.")
+    for name, promise in (escalation.get("sla") or {}).items():
+        state = promise.get("state")
+        if state in ("running", "at_risk", "breached") and promise.get("due_at"):
+            mark = {"at_risk": ", at risk", "breached": ", missed"}.get(state, "")
+            lines.append(f"{_PROMISES.get(name, name)} promised for {moment(promise['due_at'], now)}{mark}.")
+    if found.get("suppressed_by"):
+        lines.append(f"Kept quiet by {one_line(found['suppressed_by'])}.")
+    return [line for line in lines if line]
+
+
+def told(deliveries: Iterable[Mapping[str, Any]], rules: Rules, now: Instant) -> tuple[list[dict[str, Any]], int]:
+    """The last deliveries, newest first, and how many came before them."""
+    newest = list(deliveries)[::-1]
+    rows = []
+    for one in newest[:TOLD_SHOWN]:
+        words, tone = _DELIVERY.get(one["status"], (one["status"], ""))
+        why = one.get("error") if one["status"] in ("failed", "gave_up") else ""
+        if one["status"] in ("withdrawn", "suppressed"):
+            why = (one.get("reason") or "").replace("_", " ")
+        again = " (possibly twice)" if one.get("possible_duplicate") and one["status"] == "delivered" else ""
+        stamp = one.get("finished_at") or one.get("next_attempt_at") or one.get("attempted_at") or one.get("planned_at")
+        rows.append(
+            {
+                "who": person(one["recipient"], rules),
+                "channel": one_line(one["channel"]),
+                "page": one.get("page"),
+                "state": f"{words}{again}: {one_line(why, 160)}" if why else f"{words}{again}",
+                "tone": tone,
+                "at": moment(stamp, now),
+            }
+        )
+    return rows, max(0, len(newest) - TOLD_SHOWN)
+
+
+def alerts(items: Iterable[Mapping[str, Any]], now: Instant) -> list[dict[str, Any]]:
+    """Members of the incident."""
+    rows = []
+    for one in items:
+        firing = one["status"] == "firing"
+        times = f", seen {one['occurrences']} times" if one.get("occurrences", 1) > 1 else ""
+        since = moment(one["last_seen_at"] if firing else one["resolved_at"] or one["last_seen_at"], now)
+        where = f"{one_line(one['service'])}: " if one.get("service") else ""
+        rows.append(
+            {
+                "title": f"{where}{one_line(one['title'], TITLE_MAX)}",
+                "state": f"{one['status']}{times}, {since}",
+                "tone": BAD if firing else GOOD,
+            }
+        )
+    return rows
+
+
+def timeline(items: Iterable[Mapping[str, Any]], rules: Rules, now: Instant) -> list[dict[str, Any]]:
+    """Lines of the timeline."""
+    return [
+        {
+            "what": _what(one["type"]),
+            "who": person(one["actor"], rules) if one["actor"] and one["actor"] != SYSTEM else "",
+            "text": clean(one["text"], LINE_MAX),
+            "stamp": one["at"],
+            "at": moment(one["at"], now),
+        }
+        for one in items
+    ]
+
+
+def _what(kind: str) -> str:
+    stage, _, word = kind.rpartition(".")
+    words = word.replace("_", " ")
+    return words.capitalize() if stage == "incident" else f"{stage.capitalize()} {words}"
+
+
+def links(found: Mapping[str, Any], rules: Rules) -> list[tuple[str, str]]:
+    """The links of the incident and of its service, the runbook first."""
+    service = rules.services.get(found.get("service") or "")
+    of_service = {**service.links, **({"runbook": service.runbook} if service.runbook else {})} if service else {}
+    return list(links_of({**of_service, **(found.get("links") or {})}))
+
+
+def summary(found: Mapping[str, Any]) -> str:
+    return clean(found.get("summary") or "", SUMMARY_MAX)
