@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from tocsin.domain import events as ev
-from tocsin.domain.rules import EscalationRule, Rules
+from tocsin.domain.rules import EscalationRule, Limit, Rules
 from tocsin.domain.severity import Severity
 from tocsin.escalate.state import Escalations
+from tocsin.notify.decide import Notify
 from tocsin.notify.state import Ledger
 from tocsin.stage import DeliveryResult, Room
 from tocsin.topics import ESCALATIONS
@@ -30,7 +31,17 @@ class World:
         self.chance = chance
         self.minutes = 0.0
         hold = {Severity.LOW: timedelta(minutes=3)}
-        self.notify: Story[Ledger] = notify(hold=hold, attempts_max=3, retry_longest=timedelta(minutes=2))
+        limit = Limit(
+            messages=3, pages=3, digest_every=timedelta(minutes=3), bundle=timedelta(minutes=chance.choice([0, 1]))
+        )
+        self.notify: Story[Ledger] = notify(
+            hold=hold,
+            attempts_max=3,
+            retry_longest=timedelta(minutes=2),
+            limits={"ops": limit} if chance.random() < 0.7 else {},
+            fallback={"ops": ("mail",)},
+            catch_all=("ops", "desk"),
+        )
         rows = tuple(
             EscalationRule(
                 escalation_level=level, escalate_after_minutes=3 * level, repeat_minutes=4, repeat_times=level
@@ -45,6 +56,7 @@ class World:
 
     def step(self) -> None:
         self.minutes += self.chance.choice([0.0, 0.5, 2.0])
+        self.sees(self.notify.until(self.minutes))
         for event in self.escalate.until(self.minutes):
             self.sees(self.notify.reads(event, self.minutes, ESCALATIONS.name))
         subject = self.chance.choice(self.subjects)
@@ -85,6 +97,8 @@ def problems(world: World) -> Iterator[str]:
     steps: dict[str, str] = {}
     numbers: dict[str, int] = defaultdict(int)
     done: set[str] = set()
+    counts: dict[str, int] = {}
+    bundled: Counter[str] = Counter()
     for event in world.notify.journal:
         if isinstance(event, ev.Followed):
             (answered.add if event.answered and not event.gone else answered.discard)(event.incident_id)
@@ -96,12 +110,18 @@ def problems(world: World) -> Iterator[str]:
                 yield f"{event.delivery_id}: {event.TYPE} after its end"
             if isinstance(event, ev.DeliveryPlanned):
                 steps[event.delivery_id] = event.step
+                if event.step == "digest" and "fallback" not in event.context:
+                    counts[event.delivery_id] = event.context["digest"]["count"]
             elif isinstance(event, ev.DeliveryAttempted):
                 step = steps[event.delivery_id]
                 if event.incident_id in answered and step not in IN_SPITE and not step.endswith(".insists"):
                     yield f"{event.delivery_id}: {step} is sent after the answer"
             elif not isinstance(event, ev.DeliveryFailed):
                 done.add(event.delivery_id)
+                if isinstance(event, ev.DeliveryBundled):
+                    bundled[event.digest] += 1
+    if counts != bundled:
+        yield f"digests say {counts} and stand for {bundled}"
     for identifier, count in Counter(ev.event_id(event) for event in world.escalate.journal).items():
         if count > 1:
             yield f"{identifier} occurs {count} times"
@@ -112,6 +132,16 @@ def problems(world: World) -> Iterator[str]:
             yield f"{event.id}: early, or its repeat is due already"
     if set(steps) - done != set(world.notify.state.deliveries):
         yield "the ledger does not hold exactly what is unfinished"
+    if thawed(world.notify) != world.notify.state:
+        yield "what was written down is not what is read back"
+
+
+def thawed(story: Story[Ledger]) -> Ledger:
+    stage = Notify(0, 1)
+    freezing = stage.freeze(story.state)
+    slices = [*iter(freezing.sweep, None)]
+    freezing.seal()
+    return stage.thaw([*slices, *iter(freezing.rest, None)])[0]
 
 
 RICH = (
@@ -122,6 +152,9 @@ RICH = (
     ("delivery.withdrawn", "resolved"),
     ("delivery.gave_up", "attempts_exhausted"),
     ("delivery.delivered", "delivered"),
+    ("delivery.bundled", "in_digest"),
+    ("delivery.planned", "fallback"),
+    ("delivery.planned", "fallback_catch_all"),
 )
 """What the lives must have seen, or they would be too dull to find anything."""
 
