@@ -9,6 +9,7 @@ import logging
 from typing import Final
 
 import aiohttp
+import orjson
 
 from tocsin import __version__
 from tocsin.notify.channels.session import Session
@@ -42,14 +43,16 @@ class Beacon:
         outcome = ""
         try:
             while not await ward.world.clock.wait(stop, self._every if outcome == "sent" else min(RETRY, self._every)):
-                outcome = "withheld" if ward.problems() else await self._call()
+                outcome = "withheld" if ward.problems() else await self._call(ward.world.instance)
                 ward.world.metrics.add("tocsin_outbound_heartbeats_total", 1, outcome)
         finally:
             await self._session.close()
 
-    async def _call(self) -> str:
+    async def _call(self, instance: str) -> str:
+        body = orjson.dumps({"instance": instance, "version": __version__})
+        headers = {"content-type": "application/json"}
         try:
-            async with asyncio.timeout(TIMEOUT), self._session.post(b"", {}) as response:
+            async with asyncio.timeout(TIMEOUT), self._session.post(body, headers) as response:
                 if response.status < 400:
                     return "sent"
                 log.warning("the outbound heartbeat was answered with HTTP %d", response.status)

@@ -54,8 +54,9 @@ class Canary:
 
     name = "canary"
 
-    def __init__(self, every: float, target: str = "", page_every: float = 0.0) -> None:
-        """`every`, `page_every`: seconds; `target` gets the test pages, empty = there are none."""
+    def __init__(self, every: float, target: str = "", page_every: float = 0.0, *, timeout: float = TIMEOUT) -> None:
+        """All in seconds; `target` gets the test pages, empty = there are none."""
+        self._timeout = timeout
         self._every = every
         self._target = target
         self._page_every = page_every
@@ -82,7 +83,7 @@ class Canary:
     async def _alert(self, ward: Ward) -> None:
         clock, broker = ward.world.clock, ward.world.broker
         bird = _bird(ward)
-        began, ends = clock.monotonic(), clock.monotonic() + TIMEOUT
+        began, ends = clock.monotonic(), clock.monotonic() + self._timeout
         offset = await broker.end(INCIDENTS.name, bird.partition)
         await ward.publish(RAW.name, bird.partition % broker.partitions(RAW.name), [_draft(bird.value)])
         while True:
@@ -93,14 +94,14 @@ class Canary:
             offset = records[-1].offset + 1 if records else offset
             if (left := ends - clock.monotonic()) <= 0:
                 where = f"partition {bird.partition} of the journal of incidents"
-                raise Late(f"{where} did not have it within {TIMEOUT:.0f} s")
+                raise Late(f"{where} did not have it within {self._timeout:g} s")
             await broker.wait({(INCIDENTS.name, bird.partition): offset}, min(left, 1.0))
         ward.world.metrics.observe("tocsin_canary_seconds", clock.monotonic() - began, "journal")
         if ward.event_log is None:
             return
         while await ward.event_log.position(INCIDENTS.name, bird.partition) <= found:
             if clock.monotonic() > ends:
-                raise Late(f"the event log did not have it within {TIMEOUT:.0f} s")
+                raise Late(f"the event log did not have it within {self._timeout:g} s")
             await clock.wait(asyncio.Event(), LOOK)
         ward.world.metrics.observe("tocsin_canary_seconds", clock.monotonic() - began, "event_log")
 

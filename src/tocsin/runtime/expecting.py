@@ -41,7 +41,9 @@ class Expecting:
 
     name = "expected alerts"
 
-    def __init__(self) -> None:
+    def __init__(self, every: float = EVERY) -> None:
+        """`every`: seconds between two looks."""
+        self._every = every
         self._since: dict[str, tuple[Expected, Instant]] = {}
         """Rule -> from when on its alert is waited for."""
         self._known: dict[str, str] = {}
@@ -55,7 +57,7 @@ class Expecting:
 
     async def run(self, ward: Ward, stop: asyncio.Event) -> None:
         """Look until `stop` is set."""
-        while not await ward.world.clock.wait(stop, EVERY):
+        while not await ward.world.clock.wait(stop, self._every):
             rules = ward.rules().expected
             for name in self._since.keys() - rules.keys():
                 await self._gone(ward, name)
