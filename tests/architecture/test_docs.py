@@ -27,6 +27,8 @@ ENVIRONMENT = {
     "TOCSIN_OPS_WEBHOOK_SECRET": "whsec_c2VjcmV0",
     "TOCSIN_SMTP_PASSWORD": "secret",
     "TOCSIN_KAFKA_PASSWORD": "secret",
+    "TOCSIN_SLACK_TOKEN": "xoxb-secret",
+    "TOCSIN_SLACK_APP_TOKEN": "xapp-secret",
 }
 
 

@@ -287,10 +287,13 @@ class _Sending:
             if sent_of(error).outcome == "failed":
                 raise
             return "", True  # not permitted: better told twice than never
+        unsure = since is None or bool(answer.get("has_more"))
         for message in answer.get("messages") or ():
-            if message.get("ts") != thread and _delivery_of(message) == self.effect.delivery_id:
+            delivery = _delivery_of(message) if message.get("ts") != thread else None
+            if delivery == self.effect.delivery_id:
                 return f"{channel}:{message.get('ts')}", False
-        return "", since is None or bool(answer.get("has_more"))
+            unsure = unsure or delivery == ""  # one of ours, without what it carries
+        return "", unsure
 
     def _metadata(self) -> dict[str, Any]:
         return {
@@ -326,10 +329,11 @@ def _handle_of(answer: AsyncSlackResponse) -> str:
     return handle if _HANDLE.fullmatch(handle) else ""
 
 
-def _delivery_of(message: Mapping[str, Any]) -> str:
+def _delivery_of(message: Mapping[str, Any]) -> str | None:
+    """The delivery that a message is of; None when it is none of ours."""
     metadata = message.get("metadata") or {}
     if metadata.get("event_type") != EVENT_TYPE:
-        return ""
+        return None
     return str((metadata.get("event_payload") or {}).get("delivery_id", ""))
 
 
