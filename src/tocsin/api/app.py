@@ -26,6 +26,7 @@ from tocsin.api import (
 from tocsin.api.alertmanager import routers as alertmanager
 from tocsin.api.answer import Failure
 from tocsin.api.changes import router as changes
+from tocsin.api.channels import router as ways_out
 from tocsin.api.context import router as surroundings
 from tocsin.api.deliveries import router as deliveries
 from tocsin.api.gate import Gate
@@ -79,6 +80,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None, links:
         severities,
         silences,
         surroundings,
+        ways_out,
         *alertmanager,
     ):
         app.include_router(router)

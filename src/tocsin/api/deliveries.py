@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tocsin.api.answer import Failure, Json, not_found
 from tocsin.api.body import body_of
+from tocsin.api.channels import described
 from tocsin.api.choice import chosen
 from tocsin.api.commands import (
     BODY_BYTES_MAX,
@@ -97,7 +98,8 @@ def delivery(serving: Served, delivery_id: DeliveryId) -> Response:
 
 @router.get("/api/v1/channels", summary="The channels: which work, which fail, and what waits for them")
 def channels(serving: Served) -> Response:
-    """`state`: closed (well), paused (its receiver asked for patience), open (it fails; one message at a time is
+    """`target`: where it leads; `templates`: those that failed. `state`: closed (well), paused (its receiver asked for
+    patience), open (it fails; one message at a time is
     tried), half_open (it is being tried). State and counts are those of the process that answers, since its start; what
     waits is counted over all, and null while the event log cannot say."""
     try:
@@ -109,8 +111,14 @@ def channels(serving: Served) -> Response:
     items = serving.node.lanes.shown(serving.clock)
     known = {one["name"] for one in items}
     lost = [{"name": name, "type": "", "state": "not_configured"} for name in queued or {} if name not in known]
+    said = described(serving)
     return Json(
-        {"items": [one | (unknown if queued is None else queued.get(one["name"], none)) for one in items + lost]}
+        {
+            "items": [
+                one | said.get(one["name"], {}) | (unknown if queued is None else queued.get(one["name"], none))
+                for one in items + lost
+            ]
+        }
     )
 
 

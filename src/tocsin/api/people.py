@@ -4,8 +4,6 @@ In: the rules; a target; who is to be paged. Out: JSON. Nobody but the one who i
 the way of every page: command, incident, escalation, delivery, channel.
 """
 
-import asyncio
-import secrets
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -15,8 +13,7 @@ from fastapi.responses import Response
 
 from tocsin.api.answer import Failure, Json
 from tocsin.api.serving import Served, Serving
-from tocsin.domain import ids
-from tocsin.domain.command import Command
+from tocsin.api.trying import STATUS, WAIT_SECONDS, WAIT_SECONDS_MAX, tried
 from tocsin.domain.directory import Reached, reach, target_of, unreachable
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import EPOCH, Instant, as_utc
@@ -25,18 +22,8 @@ from tocsin.domain.rules import Rules
 from tocsin.domain.schedule import on_call_at
 from tocsin.domain.severity import Severity
 from tocsin.settings.problem import suggestion
-from tocsin.topics import COMMANDS
-from tocsin.wire.command import encode_command
-from tocsin.wire.record import Draft
 
 NAME_MAX: Final = 120
-WAIT_SECONDS: Final = 15.0
-"""For a page to arrive: a mail server takes some."""
-WAIT_SECONDS_MAX: Final = 30.0
-LOOK_AGAIN_SECONDS: Final = 0.1
-FINAL: Final = frozenset({"delivered", "gave_up", "withdrawn", "suppressed", "bundled"})
-"""Statuses of a delivery after which nothing more happens."""
-STATUS: Final = {"delivered": 200, "pending": 202, "failed": 502, "rejected": 409}
 
 Text = Annotated[str, Query(max_length=NAME_MAX)]
 At = Annotated[datetime | None, Query(description="The instant that counts as now; default: now")]
@@ -102,39 +89,8 @@ async def page(
 ) -> Response:
     """200 delivered, 202 still on its way, 502 given up. Nobody else hears of it; its incident closes by itself."""
     word = _known(target, serving.node.rules)
-    command = Command(
-        command_id=f"cmd_{secrets.token_hex(12)}",
-        verb="test_page",
-        actor=request.state.actor,
-        arguments={"target": word},
-    )
-    key, value = encode_command(command)
-    partition = ids.partition_of_key(f"declared:{command.command_id}", serving.node.partitions)
-    ends = asyncio.get_running_loop().time() + wait
-    await serving.publish(COMMANDS, partition, [Draft(key, value, (("content-type", b"application/json"),))])
-    log = serving.node.event_log
-    outcome = None if log is None else await log.wait_outcome(command.command_id, wait)
-    answer: dict[str, Any] = {"target": word, "command_id": command.command_id, "outcome": "pending", "deliveries": []}
-    if outcome is None:
-        return Json(answer, 202)
-    answer["incident"] = outcome["incident"]
-    if outcome["outcome"] == "rejected":
-        return Json({**answer, "outcome": "rejected", "message": outcome["message"]}, 409)
-    answer["deliveries"] = await _deliveries(serving, outcome["incident"], ends)
-    statuses = [one["status"] for one in answer["deliveries"]]
-    if statuses and set(statuses) <= FINAL:
-        answer["outcome"] = "delivered" if "delivered" in statuses else "failed"
+    answer = await tried(serving, word, actor=request.state.actor, wait=wait)
     return Json(answer, STATUS[answer["outcome"]])
-
-
-async def _deliveries(serving: Serving, incident: str, ends: float) -> list[dict[str, Any]]:
-    """The deliveries of the page, once there is nothing more to wait for."""
-    loop = asyncio.get_running_loop()
-    while True:
-        found = await asyncio.to_thread(serving.queries.deliveries, incident)
-        if (found and all(one["status"] in FINAL for one in found)) or loop.time() >= ends:
-            return found
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
 def _known(word: str, rules: Rules) -> str:

@@ -22,6 +22,7 @@ VERBS: Final = {
     "alerts": "alerts",
     "incidents": "incidents",
     "deliveries": "deliveries",
+    "channels": "channels",
     "explain": "explain",
     "playbooks": "playbooks",
     "runbooks": "playbooks",

@@ -163,7 +163,7 @@ class _Search:
         if target.kind == "schedule":
             return self.schedule(target.name)
         if target.kind == "channel":
-            return (Recipient(recipient=f"channel:{target.name}", channels=(target.name,), why="named"),)
+            return (_channel_itself(target.name),)
         if target.kind == "management":
             return self.management(target.name or header.team)
         return self.vendor(target.name or header.service)
@@ -232,6 +232,14 @@ class _Search:
 
 def _team_itself(name: str, team: Team, why: str) -> Recipient:
     return Recipient(recipient=f"team:{name}", contacts=team.contacts, why=why)
+
+
+def _channel_itself(name: str) -> Recipient:
+    """`mail`, or with an address of its own `mail=email:ana@example.org`: who tries a channel may name one."""
+    channel, given, contact = name.partition("=")
+    kind, colon, address = contact.partition(":")
+    contacts = {kind: (address,)} if given and colon and kind and address else {}
+    return Recipient(recipient=f"channel:{channel}", contacts=contacts, channels=(channel,), why="named")
 
 
 def _team_behind(target: Target, rules: Rules, header: IncidentHeader) -> str:
