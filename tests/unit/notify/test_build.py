@@ -23,6 +23,7 @@ EACH: dict[str, tuple[dict[str, Any], int]] = {
     "slack": ({"token": "xoxb-1"}, 1),
     "pagerduty": ({"routing_key": "a" * 32}, 4),
     "teams": ({"url": "https://a.example/hook"}, 4),
+    "servicenow": ({"url": "https://a.example", "username": "u", "password": "p"}, 4),
     "sms": (SMS, 4),
     "voice": (SMS, 4),
 }
