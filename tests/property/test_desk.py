@@ -37,6 +37,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "follow_up_done": {"follow_up": "f1"},
     "escalate": {"level": 2},
     "request_update": {},
+    "resend": {"delivery": "ntf_aaqm5x2s6bsvhjx43dyfrq"},
     "post_update": {"text": "we know", "audience": "customers"},
     "void": {},
 }

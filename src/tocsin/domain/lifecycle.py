@@ -69,6 +69,7 @@ IN: Final[Mapping[str, frozenset[Status]]] = {
     "follow_up": ANY,
     "follow_up_done": ANY,
     "escalate": UNFINISHED,
+    "resend": ANY,
     "request_update": UNFINISHED,
     "post_update": ANY,
     "playbook_start": ANY - {CLOSED},

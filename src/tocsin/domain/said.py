@@ -188,6 +188,7 @@ CHANGES: Final[Mapping[type[ev.IncidentEvent], Any]] = {
     ev.PlaybookStarted: playbook_started,
     ev.PlaybookStepDone: playbook_step_done,
     ev.Recorded: recorded,
+    ev.ResendRequested: touched,
     ev.RolesChanged: roles_changed,
     ev.SeverityLowered: touched,
     ev.Suppressed: suppressed,

@@ -34,6 +34,7 @@ from tocsin.notify.plan import (
     context_of,
     step_of,
 )
+from tocsin.notify.resend import resent
 from tocsin.notify.result import on_result
 from tocsin.notify.state import Delivery, Ledger, Muted
 from tocsin.notify.write import Pen
@@ -160,6 +161,8 @@ def _on_incident(pen: Pen, event: ev.IncidentEvent) -> Iterator[ev.Event]:
             yield from quiet.begins(state, event, pen.rules, pen.now)
         if told:
             yield from _hold_back(pen, event)
+        if isinstance(event, ev.ResendRequested):
+            yield from resent(pen, event)
         return
     if known is not None:
         yield quiet.muted(event, "", None, pen.rules, pen.now)
@@ -167,6 +170,8 @@ def _on_incident(pen: Pen, event: ev.IncidentEvent) -> Iterator[ev.Event]:
         yield from _announce(pen, event, known)
     if known is not None:
         yield from _made_up_for(pen, event, known, word)
+    if isinstance(event, ev.ResendRequested):
+        yield from resent(pen, event)
 
 
 def _taken_back(pen: Pen, event: ev.IncidentEvent, word: str) -> Iterator[ev.Event]:

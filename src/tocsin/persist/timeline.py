@@ -118,6 +118,7 @@ _TEXTS: Final[dict[type[ev.Event], Callable[[Any], str]]] = {
     ev.WatchEnded: _note,
     ev.ClosingHeld: lambda event: "it cannot close without a root cause",
     ev.EscalationRequested: _requested,
+    ev.ResendRequested: lambda event: f"{event.delivery}{f': {event.note}' if event.note else ''}",
     ev.UpdateRequested: lambda event: event.text,
     ev.UpdatedPeople: lambda event: f"{event.audience}: {event.text}" if event.audience else event.text,
     ev.CommandApplied: lambda event: event.verb,

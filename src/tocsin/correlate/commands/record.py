@@ -75,6 +75,12 @@ def escalate(pen: Pen, incident: Incident, given: Given, reason: str) -> Iterato
     yield pen.change(ev.EscalationRequested, incident, "escalation_requested", **asked)
 
 
+def resend(pen: Pen, incident: Incident, given: Given, reason: str) -> Iterator[ev.Event]:
+    """Asked for; what is sent is notify's part."""
+    asked = {name: given[name] for name in ("delivery", "channel", "recipient") if name in given}
+    yield pen.change(ev.ResendRequested, incident, "resend_requested", **asked, note=reason)
+
+
 def request_update(pen: Pen, incident: Incident, given: Given, reason: str) -> Iterator[ev.Event]:
     asked = {"text": given.get("text") or reason, "audience": given.get("audience", "")}
     yield pen.change(ev.UpdateRequested, incident, "update_requested", **asked)
@@ -94,6 +100,7 @@ VERBS: Final[Mapping[str, Callable[[Pen, Incident, Given, str], Iterator[ev.Even
     "follow_up": follow_up,
     "follow_up_done": follow_up_done,
     "escalate": escalate,
+    "resend": resend,
     "request_update": request_update,
     "post_update": post_update,
 }

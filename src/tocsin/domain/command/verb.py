@@ -172,6 +172,14 @@ TABLE: Final[Mapping[str, Verb]] = {
             "target": _name("Whom; else as the policy says"),
         },
     ),
+    "resend": Verb(
+        "Send a message once more, whatever became of it",
+        {
+            "delivery": _name("Its id: ntf_…", required=True),
+            "channel": _name("Over which channel it went, if it was long ago"),
+            "recipient": _name("To whom it went, if it was long ago: user:ana"),
+        },
+    ),
     "request_update": Verb(
         "Ask those who work on it how it stands", {"text": _line("What is asked"), "audience": _name("For whom")}
     ),

@@ -289,6 +289,18 @@ class EscalationRequested(IncidentEvent, frozen=True, kw_only=True, omit_default
     note: str = ""
 
 
+class ResendRequested(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """A person wants a message sent once more, whatever became of it."""
+
+    TYPE = "incident.resend_requested"
+    delivery: str
+    """Delivery id."""
+    channel: str = ""
+    recipient: str = ""
+    """Where it went, for one that notify does not remember."""
+    note: str = ""
+
+
 class UpdateRequested(IncidentEvent, frozen=True, kw_only=True, omit_defaults=True):
     """Somebody asks those who work on it how it stands."""
 

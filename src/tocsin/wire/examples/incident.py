@@ -12,6 +12,7 @@ from tocsin.domain.severity import Severity
 from tocsin.wire.examples.story import (
     ALERT_ID,
     COMMAND_ID,
+    DELIVERY,
     FACTS,
     FINGERPRINT,
     HEADER,
@@ -336,8 +337,18 @@ INCIDENT_EVENTS: Final[tuple[ev.IncidentEvent, ...]] = (
         **BY_PERSON,
     ),
     change(
-        ev.Retired,
+        ev.ResendRequested,
         34,
+        1700,
+        "resend_requested",
+        header=ACKNOWLEDGED,
+        delivery=DELIVERY,
+        note="the mail was lost",
+        **BY_PERSON,
+    ),
+    change(
+        ev.Retired,
+        35,
         87360 + 604800,
         "retired",
         header={**RESOLVED, "status": Status.CLOSED},
