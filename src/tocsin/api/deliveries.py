@@ -160,7 +160,8 @@ async def resend(
     together = asked.command_id or f"rsd_{secrets.token_hex(8)}"
     items: dict[str, dict[str, Any]] = {}
     commands: dict[str, Command] = {}
-    for delivery_id, incident_id in found.items():
+    for delivery_id, one in found.items():
+        incident_id = str(one["incident_id"])
         command_id = f"{together}.{short_hash(delivery_id)}"
         if not incident_id:
             items[delivery_id] = _refused(command_id, incident_id)
@@ -171,7 +172,7 @@ async def resend(
             incident=incident_id,
             reason=asked.reason,
             actor=request.state.actor,
-            arguments={"delivery": delivery_id},
+            arguments={"delivery": delivery_id, "channel": one["channel"], "recipient": one["recipient"]},
         )
     by_partition: dict[int, list[Command]] = {}
     for command in commands.values():
@@ -186,19 +187,19 @@ async def resend(
     return Json({"command_id": together, "resent": done, "items": listed}, 200 if done == len(listed) else 207)
 
 
-def _meant(serving: Serving, asked: ResendRequest) -> dict[str, str]:
-    """Delivery id -> incident id of what is to be sent again; empty where there is no incident, or no delivery."""
+def _meant(serving: Serving, asked: ResendRequest) -> dict[str, dict[str, Any]]:
+    """The deliveries to be sent again by id; the incident id is empty where there is none."""
     if asked.status:
         page = serving.queries.every_delivery(
             status=chosen("status", asked.status, STATUSES), channel=asked.channel, limit=RESENT_MAX
         )
         if page.total > RESENT_MAX:
             raise Failure(422, "too_many", f"that finds {page.total} deliveries; at most {RESENT_MAX} at once")
-        return {one["delivery_id"]: one["incident_id"] for one in page.items}
+        return {one["delivery_id"]: one for one in page.items}
     found = {one: delivery_with(serving.queries, one) for one in dict.fromkeys(asked.deliveries)}
     if missing := [name for name, one in found.items() if one is None]:
         raise not_found("delivery", missing[0])
-    return {name: str(one["incident_id"]) for name, one in found.items() if one is not None}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _refused(command_id: str, incident_id: str) -> dict[str, Any]:
