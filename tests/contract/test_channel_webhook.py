@@ -4,8 +4,10 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,9 @@ from contract.channel_kits import (
     webhook_to,
 )
 from contract.receivers import http_receiver
+from tocsin.notify.channel import Asked, Forged, Heard, Malformed
+from tocsin.notify.channels.signing import key_of, signature, verify
+from tocsin.notify.channels.webhook import Webhook
 
 
 async def test_the_webhook_is_signed_so_that_the_receiver_can_check_it() -> None:
@@ -135,3 +140,76 @@ async def test_a_webhook_runs_as_many_sends_at_once_as_it_says() -> None:
         assert [sent.outcome for sent in await asyncio.gather(*sends)] == ["delivered"] * 3
         await channel.close()
     assert receiver.at_once_max == 3
+
+
+OLD_SECRET = "canary-of-the-key-of-before"
+INBOUND = "canary-of-the-key-of-the-receiver"
+
+
+async def test_while_a_key_is_replaced_a_message_is_signed_with_both() -> None:
+    async with http_receiver(status=400) as receiver:
+        receiver.answer = OLD_SECRET.encode()
+        channel = webhook_to(receiver, secrets=(OLD_SECRET,))
+        sent = await channel.send(effect(), possible_duplicate=False)
+        await channel.close()
+    (request,) = receiver.requests
+    assert len(request.headers["webhook-signature"].split(" ")) == 2
+    now = datetime.now(UTC)
+    for secret in (SECRET, OLD_SECRET):
+        assert verify([key_of(secret)], request.headers, request.body, now) == "ntf_aaone"
+    assert "canary" not in sent.detail
+
+
+def called(channel: Webhook, document: object, *, secret: str = INBOUND, identifier: str = "call_1") -> Heard:
+    body = json.dumps(document).encode()
+    stamp = str(int(NOW.timestamp()))
+    headers = {"webhook-id": identifier, "webhook-timestamp": stamp}
+    headers["webhook-signature"] = signature(key_of(secret), identifier, stamp, body)
+    return channel.hear(headers, body, NOW)
+
+
+def hearing(**options: Any) -> Webhook:
+    return Webhook("hook", "http://a.example/", **{"inbound_secret": (INBOUND,), **options})
+
+
+def test_a_receiver_may_ask_for_something_when_it_signs() -> None:
+    heard = called(
+        hearing(),
+        {"verb": "acknowledge", "incident": "INC-2026-11-21-001", "reason": "ours", "sender_name": "Robot"},
+    )
+    assert heard.status == 200
+    assert heard.asked == (
+        Asked(key="call_1", verb="acknowledge", incident="INC-2026-11-21-001", reason="ours", sender_name="Robot"),
+    )
+
+
+def test_what_goes_out_cannot_be_sent_back() -> None:
+    """The keys are others: who has a signed message has no signed call."""
+    with pytest.raises(ValueError, match=r"inbound_secret: another key"):
+        hearing(secret=INBOUND)
+    channel = hearing(secret=SECRET)
+    for secret in (SECRET, "another"):
+        with pytest.raises(Forged):
+            called(channel, {"verb": "close", "incident": "INC-2026-11-21-001"}, secret=secret)
+
+
+def test_a_webhook_without_a_key_for_calls_takes_none() -> None:
+    with pytest.raises(Forged, match="no inbound_secret"):
+        called(hearing(inbound_secret=()), {"verb": "close", "incident": "INC-2026-11-21-001"})
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ([], "not a JSON object"),
+        ({}, "verb is missing"),
+        ({"verb": "acknowledge"}, "incident is missing"),
+        ({"verb": ["acknowledge"], "incident": "x"}, "verb is not a text"),
+        ({"verb": "acknowledge", "incident": "x" * 200}, "incident has more than 128 characters"),
+        ({"verb": "acknowledge", "incident": "x", "arguments": []}, "arguments is not an object"),
+        ({"verb": "acknowledge", "incident": "x", "reasn": "y"}, "unknown field 'reasn', did you mean 'reason'"),
+    ],
+)
+def test_a_call_that_is_signed_and_wrong_is_told_what_is_wrong(document: object, words: str) -> None:
+    with pytest.raises(Malformed, match=words):
+        called(hearing(), document)
