@@ -19,6 +19,8 @@ from tocsin.domain.lifecycle import Status
 from tocsin.domain.severity import Severity
 from tocsin.notify.channel import Around, Asked, Forged, Heard, Hears, Malformed, NoLinks, Words
 from tocsin.notify.channels.pagerduty import ACTIONS, BODY_BYTES_MAX, CALLS, SEVERITIES, Pagerduty, body_of
+from tocsin.notify.channels.pagerduty_webhook import NUMBER
+from tocsin.notify.message import message_of
 from tocsin.notify.plan import CALLS as PLANNED_CALLS
 
 INCIDENT = CONTEXT["incident"]["id"]
@@ -71,17 +73,18 @@ async def test_a_repeated_trigger_opens_nothing() -> None:
 
 
 async def test_an_event_says_what_people_need() -> None:
+    given = context("incident.opened", severity="high", team="dba", category="database")
     async with serving(PagerdutyServer()) as server:
         channel = pagerduty_to(server, around=Around(instance="shop-1", links=_Links()))
-        incident = {"severity": "high", "team": "dba", "category": "database"}
-        await channel.send(effect(context=context("incident.opened", **incident)), possible_duplicate=True)
+        await channel.send(effect(context=given), possible_duplicate=True)
         await channel.close()
     (event,) = server.journal
     payload = event["payload"]
     assert (event["event_action"], event["dedup_key"], event["routing_key"]) == ("trigger", INCIDENT, ROUTING_KEY)
     assert (event["client"], event["client_url"]) == ("tocsin", f"https://tocsin.example/incidents/{INCIDENT}")
     assert event["links"] == [{"href": "https://runbooks.example/disk", "text": "runbook"}]
-    assert payload["summary"] == "[HIGH] INC-2026-11-21-001 Disk of shop is full"
+    assert payload["summary"] == message_of(given).subject
+    assert NUMBER.search(payload["summary"]), "a note names its incident by it"
     assert (payload["severity"], payload["source"], payload["component"]) == ("error", "shop", "shop")
     assert (payload["group"], payload["class"]) == ("dba", "database")
     assert payload["timestamp"] == "2026-11-21T12:05:00Z"

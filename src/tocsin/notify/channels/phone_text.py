@@ -1,8 +1,8 @@
 """What a short message and a call say, and the code by which a reply names its incident.
 
 In: a message in words, its context, links. Out: a text within a limit, for eyes or for a voice. Invariants: what the
-receiver is asked to do is never cut off, the title is; a text adds no character that would make a message of 160
-characters one of 70 (GSM 03.38 has no ellipsis).
+receiver is asked to do is never cut off, the title is; no sign of typography makes a message of 160 characters one of
+70 (GSM 03.38 has no ellipsis).
 The code is the day of the month and the number of the incident on that day: `21-7` is INC-2026-11-21-007. So a reply is
 understood by who remembers nothing, on any process, after any restart, and at midnight; a code made of the id alone
 would need a search over all partitions, and a bare `7` would be another incident after midnight. It counts for a week,
@@ -29,6 +29,10 @@ CODE_DAYS: Final = 7
 CUT: Final = "..."
 
 _NUMBER: Final = re.compile(r"INC-(\d{4})-(\d{2})-(\d{2})-(\d{3,9})")
+_PLAIN: Final = str.maketrans(
+    {"…": "...", "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "\u00a0": " "}
+)
+"""Signs of typography that would make a message of 160 characters one of 70 (GSM 03.38)."""
 _TIME: Final = re.compile(r"\b\d{2}:\d{2}\b")
 _CODE: Final = re.compile(r"0*(\d{1,2})[-*./](\d{1,9})")
 
@@ -68,9 +72,8 @@ def text_of(
     `upcoming`: who is called next and when, if there is room for it."""
     code = code_of(message.number) if reply and not message.good else ""
     ask = f"Reply ACK {code}" if code else ""
-    if link and len(ask) + len(link) + 2 <= limit // 2:
+    if link and len(ask) + len(link) + len(" or ") <= limit // 2:
         ask = f"{ask} or {link}" if ask else link
-    head = "(possible duplicate) " if possible_duplicate else ""
     if words and (words.body or words.subject):
         said = one_line(words.body or words.subject, TEXT_MAX)
     else:
@@ -78,11 +81,19 @@ def text_of(
         lead = " ".join(part for part in (message.severity, message.number) if part)
         said = ": ".join(part for part in (lead, message.headline, message.title) if part)
         said += f" [{service}]" if service else ""
-    room = limit - (len(ask) + 2 if ask else 0)
-    said = cut(head + said, room)
-    if upcoming and len(said) + len(upcoming) + 2 <= room:
-        said += f". {upcoming}"
-    return (f"{said}. {ask}" if said else ask) if ask else said or "A message of tocsin"
+    said = f"(possible duplicate) {said}" if possible_duplicate else said
+    room = limit - len(ask) - len(". ")
+    said = cut(said.translate(_PLAIN), room)
+    if upcoming and len(said) + len(upcoming) + len(". ") <= room:
+        said = _then(said, upcoming)
+    return _then(said, ask) or "A message of tocsin"
+
+
+def _then(first: str, second: str) -> str:
+    """Two sentences."""
+    if not first or not second:
+        return first or second
+    return f"{first}{' ' if first.endswith('.') else '. '}{second}"
 
 
 def speech_of(
