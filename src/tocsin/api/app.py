@@ -29,6 +29,7 @@ from tocsin.api.changes import router as changes
 from tocsin.api.channels import router as ways_out
 from tocsin.api.context import router as surroundings
 from tocsin.api.deliveries import router as deliveries
+from tocsin.api.explain_message import router as sayings
 from tocsin.api.gate import Gate
 from tocsin.api.links import router as one_tap
 from tocsin.api.oncall import router as on_call
@@ -80,6 +81,7 @@ def create(node: Node, *, settings: Settings, clock: Clock | None = None, links:
         severities,
         silences,
         surroundings,
+        sayings,
         ways_out,
         *alertmanager,
     ):

@@ -137,6 +137,15 @@ def _events(serving: Serving, reference: str) -> tuple[str, list[why.Placed], bo
     return incident_id, [placed for row in rows if (placed := _placed(row))], cut
 
 
+def decoded(serving: Serving, reference: str) -> list[why.Placed]:
+    """The recorded events of the incident that `reference` names.
+
+    Raises:
+        Failure: 404, there is nothing of that name.
+    """
+    return _events(serving, reference)[1]
+
+
 def _placed(row: Recorded) -> why.Placed | None:
     try:
         event: ev.Event = decode_value(row.type, row.value)

@@ -9,6 +9,7 @@ import click
 
 from tocsin.cli.client import Client, remote
 from tocsin.cli.exits import USAGE, Ended
+from tocsin.cli.explain_message import message
 from tocsin.cli.output import document, formatted, heading, pairs, plain, say, table
 from tocsin.cli.suggesting import Suggesting
 
@@ -32,7 +33,10 @@ settings_option = click.option(
 
 @click.group(cls=Suggesting)
 def explain() -> None:
-    """Learn where an alert would go, who is called when, and why somebody was paged."""
+    """Learn where an alert would go, who is called when, what a message says, and why somebody was paged."""
+
+
+explain.add_command(message)
 
 
 @explain.command()

@@ -18,8 +18,9 @@ from tocsin.notify.plan import FALLBACK, Addressed, Told, addressed, routes_for
 
 OUTSIDE: Final = frozenset({"customers", "partners", "regulator"})
 """Audiences that do not belong to the installation's own people."""
-OUTSIDE_FIELDS: Final = ("id", "number", "title", "severity", "severity_label", "status", "opened_at", "service")
-"""What of an incident they may read: no summary, labels or links, which sources write for engineers."""
+OUTSIDE_FIELDS: Final = ("number", "title", "severity", "severity_label", "status", "opened_at", "service")
+"""What of an incident they may read: no summary, labels or links, which sources write for engineers; and no id, by
+which channels offer the page of the incident and an acknowledgement."""
 OUTSIDE_CONTEXT: Final = ("type", "event_id", "recorded_at", "note", "was", "was_label")
 
 

@@ -103,6 +103,14 @@ class Listens(Protocol):
         """Runs until cancelled; connects again by itself. `take` gives one line about what became of the request."""
 
 
+@runtime_checkable
+class Shows(Protocol):
+    """A channel that tells what it would send."""
+
+    def shown(self, effect: Effect) -> str:
+        """What would go out for `effect`, as people can read it: the text, or the document as JSON. Nothing is sent."""
+
+
 class Links(Protocol):
     """Addresses of this installation, as people open them. Empty when it has no `external_url`."""
 

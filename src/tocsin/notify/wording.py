@@ -6,7 +6,9 @@ is told to `failed`, and the built-in text goes out: a page never waits for a te
 is one line, and no text has a control character.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 import msgspec
@@ -40,6 +42,9 @@ class Failure(msgspec.Struct, frozen=True):
     """Why, without any value of the message."""
 
 
+_instead: Final[ContextVar[Template | None]] = ContextVar("instead", default=None)
+
+
 class Templates:
     """The templates in force. Implements `Wording`."""
 
@@ -58,12 +63,23 @@ class Templates:
         self._templates = rules.templates
         self._failing = {name: one for name, one in self._failing.items() if rules.templates.get(name) == one.template}
 
+    @contextmanager
+    def instead(self, template: Template | None) -> Iterator[None]:
+        """Within, this template is the one for every message (None = those in force): to try one."""
+        token = _instead.set(template)
+        try:
+            yield
+        finally:
+            _instead.reset(token)
+
     def failing(self) -> list[Failure]:
         """The last failure of each template in force that has failed since it was written."""
         return [one for _, one in sorted(self._failing.items())]
 
     def words(self, channel: str, kind: str, context: Mapping[str, Any]) -> Words | None:
         """See `Wording`."""
+        if (own := _instead.get()) is not None:
+            return worded(own, channel, kind, context, self.url(context))
         try:
             name = chosen(self._templates, channel, kind, context)
         except Exception as error:  # a context that is no incident's: never a reason not to page
@@ -73,14 +89,15 @@ class Templates:
             return None
         template = self._templates[name]
         try:
-            return worded(template, channel, kind, context, self._url(context))
+            return worded(template, channel, kind, context, self.url(context))
         except (BadTemplate, RenderError) as error:
             failure = Failure(name, template, str(error))
             self._failing[name] = failure
             self.failed(failure)
             return None
 
-    def _url(self, context: Mapping[str, Any]) -> str:
+    def url(self, context: Mapping[str, Any]) -> str:
+        """The page of the incident, for who may open it."""
         incident = (context.get("incident") or {}).get("id", "")
         return self._links.page(str(incident)) if incident and _is_inside(context) else ""
 

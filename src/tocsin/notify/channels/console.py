@@ -42,6 +42,11 @@ class Console:
             return Sent("delivered", f"nobody reads: {type(error).__name__}")
         return Sent("delivered", "printed")
 
+    def shown(self, effect: Effect) -> str:
+        """See `Shows`."""
+        words = self._wording.words(self.name, self.kind, effect.context)
+        return line_of(effect, possible_duplicate=False, words=words)
+
     async def close(self) -> None:
         """The stream is not ours."""
 

@@ -137,6 +137,12 @@ class Email:
             client.close()
         return accepted
 
+    def shown(self, effect: Effect) -> str:
+        """See `Shows`: the subject and the text; the HTML part says the same."""
+        mail = self.mail(effect, good_addresses([self._sender.addr_spec]), possible_duplicate=False)
+        text = mail.get_body(("plain",))
+        return f"Subject: {mail['Subject']}\n\n{text.get_content() if text else ''}".rstrip()
+
     async def close(self) -> None:
         """Nothing is kept."""
 

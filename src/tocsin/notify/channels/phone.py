@@ -107,6 +107,10 @@ class Phone:
         voice = self.kind == VOICE
         return heard(self._tokens, self._public_url, headers, body, now, voice=voice, own=self._to)
 
+    def shown(self, effect: Effect) -> str:
+        """See `Shows`."""
+        return self._text(effect, possible_duplicate=False)
+
     def _text(self, effect: Effect, *, possible_duplicate: bool) -> str:
         message = message_of(effect.context)
         words = self._around.wording.words(self.name, self.kind, effect.context)

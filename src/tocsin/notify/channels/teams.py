@@ -77,6 +77,12 @@ class Teams:
     async def close(self) -> None:
         await self._session.close()
 
+    def shown(self, effect: Effect) -> str:
+        """See `Shows`."""
+        return orjson.dumps(
+            orjson.loads(self.body(effect, possible_duplicate=False)), option=orjson.OPT_INDENT_2
+        ).decode()
+
     def body(self, effect: Effect, *, possible_duplicate: bool) -> bytes:
         """The message with its card, within the limit: the longest texts go first, then links."""
         message = message_of(effect.context)

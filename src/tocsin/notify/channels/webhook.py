@@ -111,6 +111,12 @@ class Webhook:
             raise Forged("this channel takes no calls: it has no inbound_secret")
         return Heard(body=b"{}", asked=(asked_of(verify(self._inbound, headers, body, now), body),))
 
+    def shown(self, effect: Effect) -> str:
+        """See `Shows`."""
+        words = self._wording.words(self.name, self.kind, effect.context)
+        document = document_of(effect, possible_duplicate=False, words=words)
+        return orjson.dumps(orjson.loads(document), option=orjson.OPT_INDENT_2).decode()
+
     async def close(self) -> None:
         await self._session.close()
         await self._own.close()
