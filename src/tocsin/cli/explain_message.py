@@ -39,6 +39,8 @@ def message(
 ) -> None:
     """Print what would be said over a channel: of an INCIDENT, of a DELIVERY, or of the example of an event.
 
+    Where a channel sends a document (a card, a ticket), its text; with -o wide the document as well.
+
     \b
     tocsin explain message INC-2026-11-21-007 --channel mail
     tocsin explain message --event incident.resolved --channel mail --audience customers
@@ -60,9 +62,10 @@ def message(
     pairs(found, ABOUT)
     if found["problem"]:
         say(f"the template cannot be used, so the built-in text goes out: {plain(found['problem'])}")
-    click.echo(f"\n{plain(found['subject'])}\n")
-    _lines(found["body"])
-    if output == "wide" and found["payload"]:
+    click.echo()
+    is_text = found["payload"] and not found["payload"].startswith(("{", "["))
+    _lines(found["payload"] if is_text else f"{found['subject']}\n\n{found['body']}")
+    if output == "wide" and found["payload"] and not is_text:
         heading("As it goes out")
         _lines(found["payload"])
 
