@@ -121,6 +121,10 @@ class ServiceNow:
             verify(self._keys, headers, body, now)
         return Heard(body=b"{}", asked=asked_of(body, self._own))
 
+    def shown(self, effect: Effect) -> str:
+        """The fields of the ticket, if there is none yet: see `Shows`."""
+        return orjson.dumps(self._new(effect, possible_duplicate=False), option=orjson.OPT_INDENT_2).decode()
+
     async def _send(self, effect: Effect, ends: float, *, possible_duplicate: bool) -> Sent:
         again = possible_duplicate or effect.attempt > 1
         found = await self._found(effect, ends, notes=again)
@@ -155,9 +159,9 @@ class ServiceNow:
             return self._judged(answer)
         return ticket_of(result)
 
-    async def _made(self, effect: Effect, ends: float, *, possible_duplicate: bool) -> Sent:
+    def _new(self, effect: Effect, *, possible_duplicate: bool) -> dict[str, str]:
         message = message_of(effect.context)
-        fields = new_ticket(
+        return new_ticket(
             effect,
             message,
             self._around.wording.words(self.name, self.kind, effect.context),
@@ -165,10 +169,12 @@ class ServiceNow:
             fields=self._fields,
             possible_duplicate=possible_duplicate,
         )
+
+    async def _made(self, effect: Effect, ends: float, *, possible_duplicate: bool) -> Sent:
         options = {"sysparm_fields": SHOWN}
         if any(not is_sys_id(value) for value in self._fields.values()):
             options["sysparm_input_display_value"] = "true"  # names, as people see them
-        answer = await self._call("POST", "", options, fields, ends)
+        answer = await self._call("POST", "", options, self._new(effect, possible_duplicate=possible_duplicate), ends)
         ticket = ticket_of(result_of(answer))
         if (
             ticket is None
@@ -284,7 +290,7 @@ def _checked_table(table: str) -> str:
     return table
 
 
-def _checked_fields(fields: Mapping[str, str]) -> dict[str, str]:
+def _checked_fields(fields: Mapping[Any, Any]) -> dict[str, str]:
     if len(fields) > FIELDS_MAX:
         raise ValueError(f"fields: {len(fields)} are too many; at most {FIELDS_MAX}")
     for name, value in fields.items():

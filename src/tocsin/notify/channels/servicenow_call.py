@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from tocsin.notify.channel import Asked, Malformed
 from tocsin.notify.channels.servicenow_ticket import CANCELED, CLOSED, IN_PROGRESS, OVER, RESOLVED, is_sys_id
 from tocsin.notify.channels.webhook_call import object_of
@@ -45,19 +47,16 @@ def asked_of(body: bytes, own: str) -> tuple[Asked, ...]:
     by, incident = _word(document, "updated_by"), _word(document, "correlation_id")
     if not OURS.fullmatch(incident) or (own and by.casefold() == own.casefold()):
         return ()
-    found, key = [], f"{sys_id}.{version}"
-    number = one_line(_word(document, "number"), 40)
-    said = {"incident": incident, "sender": one_line(by, WORD_MAX), "sender_name": _word(document, "updated_by_name")}
+    key, found = f"{sys_id}.{version}", []
+    where = f"in ServiceNow {one_line(_word(document, 'number'), 40)}".strip()
     note = clean(_word(document, "work_notes", None), NOTE_MAX)
     if note and not MARK.search(note):
-        found.append(
-            Asked(key=f"{key}.note", verb="note", arguments={"text": note}, reason=f"in ServiceNow {number}", **said)
-        )
+        found.append(Asked(key=f"{key}.note", verb="note", incident=incident, arguments={"text": note}, reason=where))
     if verb := verb_of(_word(document, "previous_state"), _word(document, "state")):
         why = clean(_word(document, "close_notes", None), NOTE_MAX) if verb in ("resolve", "close") else ""
-        reason = f"in ServiceNow {number}: {why}" if why else f"in ServiceNow {number}"
-        found.append(Asked(key=key, verb=verb, reason=reason.strip(), **said))
-    return tuple(found)
+        found.append(Asked(key=key, verb=verb, incident=incident, reason=f"{where}: {why}" if why else where))
+    name = one_line(_word(document, "updated_by_name", None), WORD_MAX)
+    return tuple(msgspec.structs.replace(one, sender=one_line(by, WORD_MAX), sender_name=name) for one in found)
 
 
 def verb_of(before: str, state: str) -> str:
