@@ -48,8 +48,9 @@ def _console(name: str, values: dict[str, Any], around: Around) -> Channel:
 
 
 def _webhook(name: str, values: dict[str, Any], around: Around) -> Channel:
-    several = {option: _several(option, values) for option in ("secrets", "inbound_secret", "allow_networks")}
-    return Webhook(name, values.pop("url"), wording=around.wording, **several, **values)
+    for option in ("secrets", "inbound_secret", "allow_networks"):
+        values[option] = _several(option, values)
+    return Webhook(name, values.pop("url"), wording=around.wording, **values)
 
 
 def _servicenow(name: str, values: dict[str, Any], around: Around) -> Channel:
