@@ -10,7 +10,7 @@ from aiohttp import web
 
 from contract.channel_kits import CONTEXT, effect, slack_to
 from contract.slack_server import CHANNEL, SCOPES, TEST_NOW, TOKEN, SlackServer, slack_server
-from tocsin.notify.channel import Around, NoLinks, Sent, Words
+from tocsin.notify.channel import Around, NoLinks, Sent, Shows, Words
 from tocsin.notify.channels.slack import Slack
 from tocsin.stage import Effect
 
@@ -146,6 +146,15 @@ async def test_a_channel_that_was_changed_gets_a_message_of_its_own(server: Slac
     moved = about("incident.reopened", "open", sent.handle, contacts={"slack": ("C0NEW",)})
     assert (await slack.send(moved, possible_duplicate=False)).handle.startswith("C0NEW:")
     assert len(server.standing("C0NEW")) == 1
+
+
+async def test_what_would_be_sent_is_shown_and_not_sent(server: SlackServer, slack: Slack) -> None:
+    assert isinstance(slack, Shows)
+    shown = json.loads(slack.shown(effect(context=context())))
+    assert server.calls == []
+    await first(slack)
+    (message,) = server.standing()
+    assert shown == {"text": message["text"], "blocks": message["blocks"]}
 
 
 # ---- to whom ---------------------------------------------------------------------------------------------------------
@@ -317,6 +326,7 @@ class OurLinks(NoLinks):
 
 class OurWords:
     def words(self, channel: str, kind: str, context: object) -> Words | None:
+        assert (channel, kind) == ("chat", "slack")
         return Words(subject="Ours <!channel>", body="First *line*\n" + "x<y&z " * 5000)
 
 

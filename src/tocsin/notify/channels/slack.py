@@ -14,13 +14,14 @@ from datetime import datetime
 from typing import Any, Final
 
 import aiohttp
+import orjson
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from yarl import URL
 
 from tocsin.domain.instant import Instant
-from tocsin.notify.channel import Around, Asked, Heard, Sent
+from tocsin.notify.channel import Around, Asked, Heard, Sent, Words
 from tocsin.notify.channels import slack_blocks as look
 from tocsin.notify.channels import slack_socket
 from tocsin.notify.channels.session import KEEP_SECONDS, certificates, proxy_of
@@ -106,6 +107,11 @@ class Slack:
             # The SDK stumbles over answers that are not Slack's with the last two.
             return Sent("failed", self._detail(f"{type(error).__name__}: {error}"))
 
+    def shown(self, effect: Effect) -> str:
+        """See `Shows`: text and blocks of the message, whether it is new or changed."""
+        draft = self.draft(effect, message_of(effect.context))
+        return orjson.dumps({"text": draft.text, "blocks": draft.blocks}, option=orjson.OPT_INDENT_2).decode()
+
     def hear(self, headers: Mapping[str, str], body: bytes, now: Instant) -> Heard:
         """Interactivity over HTTP, signed."""
         return heard(headers, body, now, self._secrets)
@@ -166,7 +172,7 @@ class Slack:
         """What is new, for the thread."""
         return look.line(said, words=self._words(effect), loud=loud, repeated=repeated)
 
-    def _words(self, effect: Effect) -> Any:
+    def _words(self, effect: Effect) -> Words | None:
         return self._around.wording.words(self.name, self.kind, effect.context)
 
     def _detail(self, text: str) -> str:
