@@ -33,7 +33,8 @@ Name = Annotated[str, Path(max_length=64, description="Name of the channel")]
 @router.post("/api/v1/inbound/{channel}", summary="What a provider calls back with; its signature lets it in")
 async def inbound(request: Request, serving: Served, channel: Name) -> Response:
     """200 (or what the provider expects) once it is written, 400 for what cannot be done, 401 unsigned, 503 again."""
-    found = serving.node.listening.channels.get(channel)
+    listening = serving.node.listening
+    found: object = listening.channels.get(channel)
     if not isinstance(found, Hears):
         _spend_forged(serving)
         raise not_found("channel that hears", channel)
@@ -42,9 +43,9 @@ async def inbound(request: Request, serving: Served, channel: Name) -> Response:
     if not serving.calls.take(channel, time.monotonic()):
         raise Failure(503, "busy", "too many calls of this channel", retry_after=1)
     try:
-        wanted = serving.node.listening.commands_of(serving.node.listening.channels[channel], heard.asked)
+        wanted = listening.commands_of(listening.channels[channel], heard.asked)
         for partition, command in wanted:
-            await serving.node.listening.ask(partition, command)
+            await listening.ask(partition, command)
     except Reject as error:
         raise Failure(400, error.word, str(error)) from None
     except (NotReady, Unavailable, Doubt, Broken) as error:

@@ -31,7 +31,7 @@ def _environment() -> Environment:
     )
 
 
-def rendered(template: str, status: int, **values: Any) -> HTMLResponse:
+def rendered(template: str, status: int, /, **values: Any) -> HTMLResponse:
     """A page. Every template takes `title, instance, now`, and `up`: from the page's address to that of `/i/`."""
     return HTMLResponse(_environment().get_template(template).render(values), status, dict(HEADERS))
 

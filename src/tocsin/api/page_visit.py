@@ -18,7 +18,7 @@ from tocsin.api.answer import Failure
 from tocsin.api.page_html import rendered
 from tocsin.api.page_view import BAD, WAIT
 from tocsin.api.serving import Serving
-from tocsin.domain.errors import TocsinError
+from tocsin.domain.errors import Reject, TocsinError
 from tocsin.domain.instant import Instant
 from tocsin.notify.links import ACKNOWLEDGE, VIEW, BadLink, Expired, Link
 from tocsin.notify.message import one_line
@@ -115,8 +115,9 @@ async def answered(serving: Serving, page: Awaitable[Response], up: str = "") ->
         return said(serving, refusal, up)
     except Failure as failure:
         text = "Try again in a moment." if failure.status >= 500 else one_line(str(failure))
-        refusal = Refusal(failure.status, "That did not work", text)
-        return said(serving, refusal, up)
+        return said(serving, Refusal(failure.status, "That did not work", text), up)
+    except Reject as error:
+        return said(serving, Refusal(400, "That did not work", one_line(str(error))), up)
     except TocsinError:
         return said(serving, Refusal(503, "tocsin cannot answer now", "Try again in a moment.", tone=WAIT), up)
 

@@ -11,8 +11,14 @@ from tocsin.domain.errors import Reject
 from tocsin.persist import answer
 from tocsin.persist.queries import Page, Queries
 
-STEPS: Final = ("delivery.planned", "delivery.attempted", "escalation.scheduled")
-"""What only prepares something else."""
+STEPS: Final = (
+    "delivery.planned",
+    "delivery.attempted",
+    "escalation.scheduled",
+    "command.applied",
+    "command.unchanged",
+)
+"""What only prepares something else, or says again that it was done."""
 _CURSOR: Final = re.compile(r"-?\d{1,19}(\.\d{1,19}){3}", re.ASCII)
 
 

@@ -138,17 +138,7 @@ class Node:
         self._stop = asyncio.Event()
         self._running = False
         self._supervisor = Supervisor()
-        self._world = World(
-            broker=broker,
-            arrivals=shared.arrivals if shared else Polled(broker),
-            clock=clock,
-            instance=instance,
-            member=f"{instance}/{token_hex(8)}",
-            metrics=self.metrics,
-            random=SystemRandom(),
-            pause=self._pause,
-            lease=shared.lease if shared else Forever(),
-        )
+        self._world = self._world_with(clock, instance, shared)
         self._membership: Membership = shared.membership if shared else Alone(broker)
         self._watch = Watch(self._world, self._membership.signs)
         self._feed = SettingsFeed(self._world)
@@ -158,18 +148,34 @@ class Node:
         self._persist = PersistShare(self._world, self._supervisor, event_log) if event_log else None
         self.lanes = Lanes(channels, per_second)
         self._core = CoreShare(self._world, self._feed, self._supervisor, self.lanes, partitions, stream)
-        self.listening = Listening(
-            self._world,
-            channels,
-            lambda: self.rules,
-            partitions=partitions,
-            publish=self.publish,
-            outcome=event_log.wait_outcome if event_log else None,
-        )
+        self.listening = self._listening_to(channels)
         mapper = topology.mapper(partitions, stream)  # one for all sources: what it remembers is bounded for all
         self._ingest = IngestShare(self._world, self._feed, self._supervisor, lambda: mapper, sources)
         every: tuple[Share | None, ...] = (self._core, self._persist, self._ingest)
         self._shares = [share for share in every if share is not None and share.name in groups]
+
+    def _world_with(self, clock: Clock, instance: str, shared: Shared | None) -> World:
+        return World(
+            broker=self.broker,
+            arrivals=shared.arrivals if shared else Polled(self.broker),
+            clock=clock,
+            instance=instance,
+            member=f"{instance}/{token_hex(8)}",
+            metrics=self.metrics,
+            random=SystemRandom(),
+            pause=self._pause,
+            lease=shared.lease if shared else Forever(),
+        )
+
+    def _listening_to(self, channels: Mapping[str, Channel]) -> Listening:
+        return Listening(
+            self._world,
+            channels,
+            lambda: self.rules,
+            partitions=self.partitions,
+            publish=self.publish,
+            outcome=self.event_log.wait_outcome if self.event_log else None,
+        )
 
     @property
     def _stopping(self) -> bool:
