@@ -136,7 +136,8 @@ class ServiceNow:
             return await self._made(effect, ends, possible_duplicate=possible_duplicate)
         if again and mark_of(effect) in found.notes:
             return Sent("delivered", f"{found.number} has it already", handle=found.sys_id)
-        return await self._changed(effect, found, ends, possible_duplicate=possible_duplicate)
+        # Notes that were read and do not have it say that nothing of it came there.
+        return await self._changed(effect, found, ends, possible_duplicate=again and not found.notes)
 
     async def _found(self, effect: Effect, ends: float, *, notes: bool) -> Ticket | Sent | None:
         """The ticket of the incident; None = there is none; `Sent` = nobody can tell."""
