@@ -22,7 +22,7 @@ from tocsin.api.incidents import Limit, Text, Words
 from tocsin.api.intake import store
 from tocsin.api.serving import Served, Serving
 from tocsin.api.settings import change
-from tocsin.api.templates import templates
+from tocsin.api.templates import all_templates
 from tocsin.domain.errors import Reject
 from tocsin.domain.rules import CorrelationRule
 from tocsin.domain.severity import Severity
@@ -151,9 +151,11 @@ async def put_rules(request: Request, serving: Served) -> Response:
 
 
 @router.get("/api/alerting/templates", summary="What messages say")
-def message_templates() -> Response:
-    """`name` is the type of the event that a message is about. Variables stand in single braces."""
-    return Json({"items": templates()})
+def message_templates(serving: Served) -> Response:
+    """`origin` is `settings` for templates of the installation, which change as `PUT /api/v1/settings/template/{name}`,
+    and `built_in` for the texts of tocsin: their `name` is the type of the event that a message is about. Variables
+    stand in braces."""
+    return Json({"items": all_templates(serving.node.rules.templates)})
 
 
 def _rules(serving: Serving) -> dict[str, Any]:

@@ -1,20 +1,45 @@
-"""The texts of messages as templates: what `notify.message` writes, with the names of variables where values go.
+"""The texts of messages as templates: what `notify.message` writes, with the names of variables where values go, and
+the templates of the settings.
 
-In: nothing. Out: `{name, subject_template, body_template}` per type of event. They are not kept anywhere: the function
-that writes messages is given the variables' names instead of values, so that they always agree with what is sent.
+In: the templates in force. Out: `{name, origin, subject_template, body_template, channel, events, audience, when}`. The
+built-in ones are named after the type of event and are not kept anywhere: the function that writes messages is given
+the variables' names instead of values, so that they always agree with what is sent.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
+import msgspec
+
+from tocsin.domain.rules import Template
+from tocsin.domain.rules.notification import TEAM
 from tocsin.notify.message import message_of
 from tocsin.settings.rules import ANNOUNCED
 
+BUILT_IN: Final = "built_in"
+SETTINGS: Final = "settings"
+_FIELDS_OF_ONE: Final[dict[str, Any]] = {
+    "subject_template": "", "body_template": "", "channel": "", "events": [], "audience": TEAM, "when": {}
+}  # fmt: skip
 PROMISES: Final = ("sla.at_risk", "sla.breached")
 _FIELDS: Final = (
     "id", "number", "title", "severity", "status", "service", "category", "team", "acknowledged_by", "opened_at",
     "alerts", "firing",
 )  # fmt: skip
+
+
+def all_templates(own: Mapping[str, Template]) -> list[dict[str, Any]]:
+    """Those of the settings by name, which go before the built-in ones, then these."""
+    found = [
+        {"name": name, "origin": SETTINGS, **_FIELDS_OF_ONE, **msgspec.to_builtins(one)}
+        for name, one in sorted(own.items())
+    ]
+    built_in = [
+        {"name": one["name"], "origin": BUILT_IN, **_FIELDS_OF_ONE, **one, "events": [one["name"]]}
+        for one in templates()
+    ]
+    return [*found, *built_in]
 
 
 @cache

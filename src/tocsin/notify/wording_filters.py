@@ -106,7 +106,7 @@ def _indent(value: Any, width: Any = 4) -> str:
 
 
 def _tojson(value: Any) -> str:
-    plain = None if isinstance(value, Undefined | LoopContext) else value
+    plain = None if isinstance(value, Undefined | LoopContext) else str(value) if isinstance(value, str) else value
     spend(steps=1, letters=len(text_of(plain)))
     found = msgspec.json.encode(plain).decode()
     spend(letters=len(found))

@@ -253,7 +253,7 @@ async def test_the_rules_are_read_and_replaced(rig: Rig) -> None:
 async def test_the_templates_have_the_variables_in_single_braces(rig: Rig) -> None:
     items = {one["name"]: one for one in (await rig.client.get("/api/alerting/templates")).json()["items"]}
     opened = items["incident.opened"]
-    assert set(opened) == {"name", "subject_template", "body_template"}
+    assert (opened["origin"], opened["events"], opened["audience"]) == ("built_in", ["incident.opened"], "team")
     text = opened["subject_template"] + opened["body_template"]
     assert all(name in text for name in ("{title}", "{description}", "{severity}", "{timestamp}"))
     assert "{target}" in items["escalation.fired"]["body_template"]
