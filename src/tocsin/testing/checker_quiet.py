@@ -102,6 +102,8 @@ def _delivery(line: Line, seen: _Seen, before: int, after: int, excepted: set[st
 
 def _made_up_for(incidents: dict[tuple[int, str], _Seen]) -> Iterator[str]:
     for (_, incident), seen in sorted(incidents.items()):
+        if not seen.headers:
+            continue  # a digest: it is about many
         was_suppressed = any(header.get("suppressed_by") for _, header in seen.headers)
         was_answered = any(header.get("acknowledged_at") for _, header in seen.headers)
         last = seen.headers[-1][1]

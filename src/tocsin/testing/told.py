@@ -60,6 +60,10 @@ def told(log: Iterable[Line]) -> Told:
     return Told(*(dict(part) for part in found))  # type: ignore[arg-type]
 
 
+DIGESTS: Final = "digests"
+"""The group of what is about many incidents."""
+
+
 def _groups(lines: Iterable[Line]) -> dict[str, str]:
     """Group key by incident id."""
     return {line.value["incident_id"]: line.value["group_key"] for line in lines if line.type == "incident.opened"}
@@ -97,7 +101,7 @@ def _messages(
             stories[line.value["delivery_id"]].append(line)
     for story in stories.values():
         first = story[0].value
-        group = groups[first["incident_id"]]
+        group = groups[first["incident_id"]] if first["incident_id"] else DIGESTS
         cause = names[group].plain(first["cause"])
         message = f"{cause} {first['step']} over {first['channel']} to {first['recipient']}"
         words = [f"{line.type.removeprefix('delivery.')} ({line.value['reason']})" for line in story]
