@@ -12,7 +12,7 @@ from tocsin.domain.command.verb import AUDIENCES
 from tocsin.domain.rules import Template
 
 SOURCE_BYTES_MAX: Final = 16 * 1024
-"""Of one text: ten pages; checking and compiling one stays below a tenth of a second."""
+"""Of one text: ten pages."""
 
 
 def wrong_template(template: Template) -> Iterator[str]:

@@ -134,7 +134,7 @@ def _last(value: Any) -> Any:
 
 def _sort(value: Any) -> list[Any]:
     found = items_of(value)
-    spend(steps=len(found) * 4)
+    spend(steps=len(found) * 10)
     return sorted(found, key=text_of)
 
 

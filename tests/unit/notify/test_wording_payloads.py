@@ -17,8 +17,8 @@ RUN: Final = f"__import__('os').environ.__setitem__('{MARK}', '1')"
 
 ROOTS: Final = (
     "''", "title", "title.upper", "[]", "[1]", "(1,)", "1", "1.5", "true", "none", "missing", "labels", "incident",
-    "context", "self", "loop", "config", "request", "lipsum", "cycler", "joiner", "namespace", "range", "dict", "url_for",
-    "get_flashed_messages", "environment", "caller", "varargs", "title|upper",
+    "context", "self", "loop", "config", "request", "lipsum", "cycler", "joiner", "namespace", "range", "dict",
+    "url_for", "get_flashed_messages", "environment", "caller", "varargs", "title|upper",
 )  # fmt: skip
 WAYS: Final = (
     "{root}.__class__.__mro__[1].__subclasses__()",
