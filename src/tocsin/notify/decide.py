@@ -20,7 +20,7 @@ from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import Rules
-from tocsin.notify import digest, quiet
+from tocsin.notify import current, digest, quiet
 from tocsin.notify import freeze as freezing
 from tocsin.notify.audience import for_audience, is_told, routed, told_of
 from tocsin.notify.evolve import evolve
@@ -34,6 +34,7 @@ from tocsin.notify.plan import (
     context_of,
     step_of,
 )
+from tocsin.notify.personal import as_wished, quiet_until
 from tocsin.notify.resend import resent
 from tocsin.notify.result import on_result
 from tocsin.notify.state import Delivery, Ledger, Muted
@@ -168,6 +169,7 @@ def _on_incident(pen: Pen, event: ev.IncidentEvent) -> Iterator[ev.Event]:
         yield quiet.muted(event, "", None, pen.rules, pen.now)
     if told or (known is not None and known.owed and not word):
         yield from _announce(pen, event, known)
+    yield from current.follows(pen, event)
     if known is not None:
         yield from _made_up_for(pen, event, known, word)
     if isinstance(event, ev.ResendRequested):
@@ -197,12 +199,12 @@ def _taken_back(pen: Pen, event: ev.IncidentEvent, word: str) -> Iterator[ev.Eve
 
 
 def _hearers(pen: Pen, event: ev.IncidentEvent, *, owed: bool = False) -> list[tuple[Addressed, str]]:
-    """The channels that hear of an incident event, each with its audience. Over which it was asked for needs not be
-    told."""
+    """The channels that hear of an incident event, each with its audience. The system in which it was asked for
+    needs not be told."""
     return [
         (Addressed(channel, f"channel:{channel}", {}), audience)
         for channel, audience in routed(event, pen.rules.notify, owed=owed).items()
-        if channel != event.origin
+        if current.is_told(pen.rules.notify, event, channel)
     ]
 
 
@@ -287,15 +289,20 @@ def _on_escalation(pen: Pen, event: ev.EscalationEvent) -> Iterator[ev.Event]:
     late = answer is not None and event.incident_version <= answer.version and answers(answer.word, step_of(event))
     context = context_of(event, pen.rules)
     muted = quiet.holds_back(pen.state, event)
-    everyone = [to for to, _ in told]
-    for to, audience in told:
+    called = as_wished(event, told, pen.rules)
+    everyone = [one.to for one in called]
+    for to, audience, after in called:
         planned = pen.planned(event, to, for_audience(context, audience), everyone)
+        if after:
+            planned = replace(planned, send_due_at=pen.now + after)
         if muted is not None and not late:
             yield planned
             yield quiet.suppressed(planned, 1, muted.cause, planned.cause, pen.rules, pen.now)
         elif answer is not None and late:
             yield planned
             yield pen.taken_back(planned, f"{answer.word}_first")
+        elif until := quiet_until(event, to.recipient, pen.rules, planned.send_due_at):
+            yield from digest.put_off(pen, planned, until)
         else:
             yield from digest.placed(pen, planned)
 

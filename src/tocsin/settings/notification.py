@@ -20,6 +20,10 @@ from tocsin.settings.values import Duration, PositiveDuration, duration_text
 
 MACHINES: Final = frozenset({"console", "webhook", "pagerduty", "servicenow"})
 """Types of channels that each message counts for: a log, or a system with a record of its own for each incident."""
+CURRENT: Final = frozenset({"slack", "pagerduty", "servicenow"})
+"""Types of channels that keep one thing an incident, and change it."""
+ECHOES: Final = frozenset({"slack"})
+"""Of those, the ones that people read: a button is answered by what the message says then."""
 BUNDLE_MAX: Final = timedelta(hours=1)
 """What waits longer for company is a report, not a notification."""
 

@@ -17,7 +17,7 @@ from tocsin.settings.channel import Channel, ConsoleChannel
 from tocsin.settings.directory import PeoplePart, ServicePart
 from tocsin.settings.escalation import EscalatePart, Sla, SlaRulePart
 from tocsin.settings.kafka import KAFKA, KafkaPart, RunPart
-from tocsin.settings.notification import BundleDuration, LimitPart, limits_of, unknown_in
+from tocsin.settings.notification import CURRENT, ECHOES, BundleDuration, LimitPart, limits_of, unknown_in
 from tocsin.settings.part import Part
 from tocsin.settings.playbook import PlaybookPart
 from tocsin.settings.references import CONSOLE, cycles
@@ -158,6 +158,8 @@ class NotifyPart(Part):
     def struct(self) -> domain.NotifyRules:
         return domain.NotifyRules(
             limits=limits_of({name: one.type for name, one in self.channels.items()}, self.limits, self.bundle),
+            current=tuple(name for name, one in self.channels.items() if one.type in CURRENT),
+            echoes=tuple(name for name, one in self.channels.items() if one.type in ECHOES),
             fallback=self.fallback,
             fallback_after=self.fallback_after,
             retry_for=self.retry_for,

@@ -51,6 +51,11 @@ class NotifyRules(msgspec.Struct, frozen=True, kw_only=True):
         "incident.resolved",
         "escalation.fired",
     )
+    current: tuple[str, ...] = ()
+    """Channels that keep one thing an incident (a message, an alert, a ticket): it follows the status,
+    whatever `events` says."""
+    echoes: tuple[str, ...] = ()
+    """Channels that people read: they hear of what was asked for over them, too. Other systems know it."""
     hold: dict[Severity, timedelta] = {}
     """How long the first page of an incident waits, for lower severities."""
     limits: dict[str, Limit] = {}

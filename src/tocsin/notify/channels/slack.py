@@ -90,7 +90,9 @@ class Slack:
         """Post the message of an incident, or change it and say in its thread what is new."""
         if self._closed:
             return Sent("failed", "the channel is closed")
-        target = next((one for one in effect.contacts.get("slack", ()) if _ADDRESS.fullmatch(one)), self._channel)
+        own = next((one for one in effect.contacts.get("slack", ()) if _ADDRESS.fullmatch(one)), "")
+        there = _HANDLE.fullmatch(effect.handle)
+        target = own or (there.group(1) if there else self._channel)
         if not target:
             return Sent("refused", "no address: the recipient has no slack contact (an id), and the channel no channel")
         try:
