@@ -24,6 +24,7 @@ from tocsin.notify import current, digest, quiet
 from tocsin.notify import freeze as freezing
 from tocsin.notify.audience import for_audience, is_told, routed, told_of
 from tocsin.notify.evolve import evolve
+from tocsin.notify.personal import as_wished, quiet_until
 from tocsin.notify.plan import (
     CALLS,
     GOOD_NEWS,
@@ -34,7 +35,6 @@ from tocsin.notify.plan import (
     context_of,
     step_of,
 )
-from tocsin.notify.personal import as_wished, quiet_until
 from tocsin.notify.resend import resent
 from tocsin.notify.result import on_result
 from tocsin.notify.state import Delivery, Ledger, Muted

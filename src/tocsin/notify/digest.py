@@ -36,6 +36,7 @@ TITLE_MAX: Final = 120
 OVER_LIMIT: Final = "over_limit"
 OVER_PAGE_LIMIT: Final = "over_page_limit"
 BUNDLE: Final = "bundle"
+QUIET_HOURS: Final = "quiet_hours"
 IN_DIGEST: Final = "in_digest"
 NAMED: Final = ("id", "number", "title", "severity", "severity_label", "status")
 """What a digest says of an incident."""
@@ -53,6 +54,15 @@ def placed(pen: Pen, planned: ev.DeliveryPlanned) -> Iterator[ev.Event]:
         yield replace(planned, counts=bool(limit.pages if planned.page else limit.messages))
         return
     yield from joins(pen, planned, place, *waits)
+
+
+def put_off(pen: Pen, planned: ev.DeliveryPlanned, until: Instant) -> Iterator[ev.Event]:
+    """`planned` waits for the end of quiet hours; where digests may go, all of them come as one."""
+    if planned.channel in pen.rules.notify.limits:
+        place = place_of(planned.recipient, planned.contacts)
+        yield from joins(pen, planned, place, QUIET_HOURS, until)
+    else:
+        yield replace(planned, send_due_at=until)
 
 
 def _waits(pen: Pen, planned: ev.DeliveryPlanned, place: str, limit: Limit) -> tuple[str, Instant] | None:

@@ -12,7 +12,7 @@ import msgspec
 
 from tocsin.domain.rules.condition import LabelMatch, Matcher
 from tocsin.domain.rules.correlation import CorrelationRule, Flapping, IngestRules, Threshold
-from tocsin.domain.rules.directory import Assignment, People, Service, Team, User
+from tocsin.domain.rules.directory import Assignment, People, PersonalRule, QuietHours, Service, Team, User
 from tocsin.domain.rules.escalation import DEFAULT_ESCALATION, EscalateRules, EscalationRule, Level, Policy, Target
 from tocsin.domain.rules.expected import Expected
 from tocsin.domain.rules.notification import Limit, NotifyRules, Route
@@ -45,9 +45,11 @@ __all__ = [
     "NotifyRules",
     "Override",
     "People",
+    "PersonalRule",
     "Playbook",
     "PlaybookStep",
     "Policy",
+    "QuietHours",
     "Restriction",
     "Route",
     "Rules",

@@ -1,8 +1,12 @@
 """People, teams and services, and who is responsible for what, as data."""
 
+from datetime import timedelta
+
 import msgspec
 
 from tocsin.domain.instant import Instant
+from tocsin.domain.rules.condition import Matcher
+from tocsin.domain.rules.schedule import Restriction
 from tocsin.domain.severity import Severity
 
 
@@ -12,6 +16,26 @@ class Absence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     start: Instant
     end: Instant
     reason: str = ""
+
+
+class QuietHours(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """When somebody is called only for what is bad enough; the rest waits until the hours are over."""
+
+    hours: tuple[Restriction, ...] = ()
+    """By the person's own clock."""
+    calendar: str = ""
+    """Instead of `hours`: a calendar; it is quiet when that is open."""
+    below: Severity = Severity.HIGH
+    """Calls for incidents below this severity wait, and whatever is no call."""
+
+
+class PersonalRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Over which channels somebody is called, and how long after the call."""
+
+    when: Matcher = Matcher()
+    channels: tuple[str, ...]
+    after: timedelta = timedelta()
+    """It is taken back when the incident is answered before."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -27,6 +51,9 @@ class User(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     away: tuple[Absence, ...] = ()
     channels: tuple[str, ...] = ()
     """Where this person is paged; empty = where the step says."""
+    notify: tuple[PersonalRule, ...] = ()
+    """How this person is called; all that match count. None does: `channels`."""
+    quiet_hours: QuietHours | None = None
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
