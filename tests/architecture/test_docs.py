@@ -13,6 +13,7 @@ import yaml
 from tocsin.cli import VERBS, main
 from tocsin.cli.demo import invitation
 from tocsin.ingest.intake import take
+from tocsin.notify.channels.build import build
 from tocsin.settings import load
 from tocsin.topics import TOPICS
 
@@ -27,6 +28,11 @@ ENVIRONMENT = {
     "TOCSIN_OPS_WEBHOOK_SECRET": "whsec_c2VjcmV0",
     "TOCSIN_SMTP_PASSWORD": "secret",
     "TOCSIN_KAFKA_PASSWORD": "secret",
+    "TOCSIN_PAGERDUTY_KEY": "0123456789abcdef0123456789abcdef",
+    "TOCSIN_PAGERDUTY_WEBHOOK_SECRET": "secret",
+    "TOCSIN_TEAMS_URL": "https://teams.example.org/hook",
+    "TOCSIN_TWILIO_TOKEN": "secret",
+    "TOCSIN_SMS_KEY": "secret",
     "TOCSIN_SLACK_TOKEN": "xoxb-secret",
     "TOCSIN_SLACK_APP_TOKEN": "xapp-secret",
 }
@@ -83,7 +89,7 @@ def test_the_settings_in_the_pages_load(tmp_path: Path) -> None:
     for number, sample in enumerate(samples):
         path = tmp_path / f"{number}.yaml"
         path.write_text(sample, encoding="utf-8")
-        load(path, ENVIRONMENT)
+        assert build(load(path, ENVIRONMENT).channels())
 
 
 def test_the_sample_of_alertmanager_sends_to_the_intake() -> None:
