@@ -156,12 +156,18 @@ def _calls(rows: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
         say("nobody is called: no level of a policy and no row of escalate.rules is for it in this time")
 
 
+def _over(reached: Mapping[str, Any], channel: str) -> str:
+    """A channel, and until when it waits."""
+    until = reached.get("later", {}).get(channel)
+    return f"{channel} at {until}" if until else str(channel)
+
+
 def _call(row: Mapping[str, Any]) -> dict[str, Any]:
     from tocsin.settings.values import duration_text
 
     kind = row["kind"].removeprefix("incident.")
     level = f"level {row['level']} to {row['target']}" if "level" in row else f"{kind} {row['target']}".strip()
-    channels = dict.fromkeys(channel for one in row["reached"] for channel in one["channels"])
+    channels = dict.fromkeys(_over(one, channel) for one in row["reached"] for channel in one["channels"])
     because = [f"{one['recipient']}: {one['why']}" for one in row["reached"] if one["why"]]
     because += [f"not {one.get('recipient', '')}: {one.get('why', '')}" for one in row.get("skipped", ())]
     return {

@@ -167,6 +167,7 @@ def references(rules: Rules) -> Iterator[Reference]:
 def _of_people(rules: Rules) -> Iterator[Reference]:
     for name, user in rules.users.items():
         yield Reference(f"user/{name}", ("calendar",), user.working_hours)
+        yield Reference(f"user/{name}", ("calendar",), user.quiet_hours.calendar if user.quiet_hours else "")
     for name, team in rules.teams.items():
         key = f"team/{name}"
         yield Reference(key, ("schedule",), team.schedule)
@@ -263,6 +264,7 @@ def _wrong(value: Any) -> Iterator[str]:
     elif isinstance(value, User):
         yield from _wrong_zone(value.time_zone or "UTC")
         yield from ("an absence ends before it starts" for absence in value.away if absence.end <= absence.start)
+        yield from ("notify: after is negative" for rule in value.notify if rule.after < timedelta())
     elif isinstance(value, Policy):
         yield from _wrong_policy(value)
     elif isinstance(value, Template):

@@ -124,7 +124,8 @@ def _reason(event: ev.EscalationFired) -> str:
 
 
 def _told(event: ev.Event, planned: Planned) -> list[dict[str, Any]]:
-    """Who is told of `event`, each with the channels, the addresses and why."""
+    """Who is told of `event`, each with the channels, the addresses and why; `later`: channels that wait, and until
+    when."""
     by_recipient: dict[str, dict[str, Any]] = {}
     for one in planned.get(ev.event_id(event), ()):
         reached = by_recipient.setdefault(
@@ -138,6 +139,8 @@ def _told(event: ev.Event, planned: Planned) -> list[dict[str, Any]]:
             },
         )
         reached["channels"].append(one.channel)
+        if one.send_due_at > event.recorded_at:
+            reached.setdefault("later", {})[one.channel] = rfc3339(one.send_due_at)
     return list(by_recipient.values())
 
 

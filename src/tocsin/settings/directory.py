@@ -1,9 +1,9 @@
-"""The settings of people, teams and services, and of who is responsible for what. Each part gives its domain structs.
+"""The settings of people, teams and services. Each part gives its domain structs.
 
 A name is written once, as the key, and named elsewhere; `settings.references` says which names lead nowhere.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -13,7 +13,9 @@ from tocsin.domain.rules.directory import Absence
 from tocsin.domain.severity import Severity
 from tocsin.domain.wall import instant_of, zone
 from tocsin.settings.part import Part, struct_of
-from tocsin.settings.values import Name, OneOrMore, ZoneOrNone, http_url
+from tocsin.settings.rules import Condition, ConditionPart
+from tocsin.settings.schedule import RestrictionPart
+from tocsin.settings.values import Duration, Name, OneOrMore, ZoneOrNone, duration_text, http_url
 
 CONTACTS_MAX: Final = 20
 """Addresses of one kind: whom a page reaches, not a mailing list."""
@@ -22,7 +24,10 @@ MEMBERS_MAX: Final = 500
 ABSENCES_MAX: Final = 200
 """Of one person; old ones may be left out."""
 
-_DEFAULT: Final = domain.Assignment()
+PERSONAL_RULES_MAX: Final = 50
+"""Of one person: each is asked for every call."""
+WAIT_MAX: Final = timedelta(days=1)
+"""Who is called later than that is not called."""
 
 Contacts = dict[Name, Annotated[OneOrMore[str], Field(max_length=CONTACTS_MAX)]]
 Link = Annotated[str, AfterValidator(http_url)]
@@ -39,6 +44,12 @@ def _moment(value: Any) -> datetime:
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+
+def _wait(value: timedelta) -> timedelta:
+    if value > WAIT_MAX:
+        raise ValueError(f"at most {duration_text(WAIT_MAX)}")
+    return value
 
 
 class AbsencePart(Part):
@@ -60,6 +71,40 @@ def _instant(moment: datetime, time_zone: str) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else instant_of(moment, zone(time_zone))
 
 
+class QuietHoursPart(RestrictionPart):
+    calendar: str = Field(default="", description="Instead of times: a calendar; it is quiet when that is open.")
+    below: Severity = Field(
+        default=domain.QuietHours().below, description="Calls for incidents below this severity wait until it is over."
+    )
+
+    @model_validator(mode="after")
+    def _times_or_calendar(self) -> "QuietHoursPart":
+        times = self.model_fields_set & {"days", "start", "end"}
+        if bool(times) == bool(self.calendar):
+            raise ValueError("quiet_hours needs either start and end, or a calendar")
+        return self
+
+    def quiet_hours(self) -> domain.QuietHours:
+        hours = () if self.calendar else (self.struct(),)
+        return domain.QuietHours(hours=hours, calendar=self.calendar, below=self.below)
+
+
+def _calendar(value: Any) -> Any:
+    """The name of a calendar stands for quiet hours by it."""
+    return {"calendar": value} if isinstance(value, str) else value
+
+
+class PersonalRulePart(Part):
+    when: Condition = Field(default=ConditionPart(), description="For which incidents; empty = all.")
+    channels: OneOrMore[Name] = Field(min_length=1, description="Channels they are called over.")
+    after: Annotated[Duration, AfterValidator(_wait)] = Field(
+        default=timedelta(), description="How long after the call, at most 1d; not at all if somebody has answered."
+    )
+
+    def struct(self) -> domain.PersonalRule:
+        return domain.PersonalRule(when=self.when.struct(), channels=self.channels, after=self.after)
+
+
 class UserPart(Part):
     name: str = Field(default="", max_length=120, description="As people say it.")
     contacts: Contacts = Field(default={}, description="Addresses by kind: {email: ana@example.org, phone: '+49…'}.")
@@ -72,11 +117,26 @@ class UserPart(Part):
         default=(), max_length=ABSENCES_MAX, description="When they cannot be reached; nobody away is called."
     )
     channels: OneOrMore[Name] = Field(default=(), description="Where they are paged; empty = where the step says.")
+    notify: tuple[PersonalRulePart, ...] = Field(
+        default=(),
+        max_length=PERSONAL_RULES_MAX,
+        description="How they are called, all that match; if none does, over their channels: "
+        "[{when: {severity: critical}, channels: phone}, {channels: mail}, {channels: phone, after: 5m}].",
+    )
+    quiet_hours: Annotated[QuietHoursPart, BeforeValidator(_calendar)] | None = Field(
+        default=None,
+        description="When only bad incidents call, by their clock; the rest waits: {start: '22:00', end: '07:00'}, "
+        "or the name of a calendar.",
+    )
 
     def struct(self) -> domain.User:
         values = {name: getattr(self, name) for name in type(self).model_fields}
         away = tuple(sorted((one.absence(self.time_zone or "UTC") for one in self.away), key=lambda one: one.start))
-        return domain.User(**(values | {"away": away}))
+        wishes = {
+            "notify": tuple(rule.struct() for rule in self.notify),
+            "quiet_hours": self.quiet_hours.quiet_hours() if self.quiet_hours else None,
+        }
+        return domain.User(**(values | wishes | {"away": away}))
 
 
 class TeamPart(Part):
@@ -111,19 +171,3 @@ class PeoplePart(Part):
 
     def struct(self) -> domain.People:
         return domain.People(catch_all=self.catch_all)
-
-
-class AssignmentPart(Part):
-    by_category: dict[str, Name] = Field(default=_DEFAULT.by_category, description="Team of a category.")
-    by_severity: dict[Severity, Name] = Field(
-        default=_DEFAULT.by_severity, description="Responder of a severity: a user, a schedule or a team."
-    )
-    by_skill: dict[str, OneOrMore[Name]] = Field(
-        default={}, description="Skills that the responder of a category must have: {database: [postgres]}."
-    )
-    balance: bool = Field(
-        default=False, description="Among those of the team who fit, the one with the fewest unfinished incidents."
-    )
-
-    def struct(self) -> domain.Assignment:
-        return struct_of(domain.Assignment, self)

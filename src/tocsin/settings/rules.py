@@ -15,7 +15,7 @@ from tocsin.domain.expression import compile_expression
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules.notification import TEAM
 from tocsin.domain.severity import Severity
-from tocsin.settings.directory import AssignmentPart
+from tocsin.settings.assignment import AssignmentPart
 from tocsin.settings.kafka import TopicName
 from tocsin.settings.part import Part
 from tocsin.settings.part import struct_of as struct_of
