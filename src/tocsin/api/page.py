@@ -124,7 +124,7 @@ async def _page(
         links=view.links(incident, rules),
         told=told,
         told_more=told_more,
-        alerts=view.alerts(members.items, now),
+        alerts=view.alerts(members.items, incident.get("service") or "", now),
         alerts_total=members.total,
         alerts_more=members.total - len(members.items),
         timeline=view.timeline(lines.items, rules, now),

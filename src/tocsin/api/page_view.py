@@ -7,6 +7,7 @@ links are http or https.
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any, Final
 
 from tocsin.api.severity import labelled
@@ -132,7 +133,7 @@ def told(deliveries: Iterable[Mapping[str, Any]], rules: Rules, now: Instant) ->
         rows.append(
             {
                 "who": person(one["recipient"], rules),
-                "channel": one_line(one["channel"]),
+                "channel": "" if one["recipient"] == f"channel:{one['channel']}" else one_line(one["channel"]),
                 "page": one.get("page"),
                 "state": f"{words}{again}: {one_line(why, 160)}" if why else f"{words}{again}",
                 "tone": tone,
@@ -142,14 +143,14 @@ def told(deliveries: Iterable[Mapping[str, Any]], rules: Rules, now: Instant) ->
     return rows, max(0, len(newest) - TOLD_SHOWN)
 
 
-def alerts(items: Iterable[Mapping[str, Any]], now: Instant) -> list[dict[str, Any]]:
-    """Members of the incident."""
+def alerts(items: Iterable[Mapping[str, Any]], service: str, now: Instant) -> list[dict[str, Any]]:
+    """Members of an incident of `service`."""
     rows = []
     for one in items:
         firing = one["status"] == "firing"
         times = f", seen {one['occurrences']} times" if one.get("occurrences", 1) > 1 else ""
         since = moment(one["last_seen_at"] if firing else one["resolved_at"] or one["last_seen_at"], now)
-        where = f"{one_line(one['service'])}: " if one.get("service") else ""
+        where = f"{one_line(one['service'])}: " if one.get("service") not in ("", None, service) else ""
         rows.append(
             {
                 "title": f"{where}{one_line(one['title'], TITLE_MAX)}",
@@ -161,17 +162,36 @@ def alerts(items: Iterable[Mapping[str, Any]], now: Instant) -> list[dict[str, A
 
 
 def timeline(items: Iterable[Mapping[str, Any]], rules: Rules, now: Instant) -> list[dict[str, Any]]:
-    """Lines of the timeline."""
-    return [
-        {
-            "what": _what(one["type"]),
-            "who": person(one["actor"], rules) if one["actor"] and one["actor"] != SYSTEM else "",
-            "text": clean(one["text"], LINE_MAX),
-            "stamp": one["at"],
-            "at": moment(one["at"], now),
-        }
-        for one in items
-    ]
+    """Lines of the timeline, newest first; neighbours that say the same of several things are one line."""
+    rows: list[dict[str, Any]] = []
+    for (kind, actor), group in groupby(items, key=lambda one: (one["type"], one["actor"])):
+        same = list(group)
+        for several in [same] if kind in _TOGETHER else [[one] for one in same]:
+            newest = several[0]
+            more = f"{clean(newest['text'], LINE_MAX)} and {len(several) - 1} more" if len(several) > 1 else ""
+            rows.append(
+                {
+                    "what": _WORDS.get(kind) or _what(kind),
+                    "who": person(actor, rules) if actor and actor != SYSTEM else "",
+                    "text": more or clean(newest["text"], LINE_MAX),
+                    "stamp": newest["at"],
+                    "at": moment(newest["at"], now),
+                }
+            )
+    return rows
+
+
+_TOGETHER: Final = frozenset({"incident.alert_attached", "incident.alert_resolved", "delivery.delivered"})
+_WORDS: Final = {
+    "delivery.delivered": "Delivered",
+    "delivery.failed": "Delivery failed, is tried again",
+    "delivery.gave_up": "Not delivered",
+    "delivery.withdrawn": "Message taken back",
+    "delivery.suppressed": "Message not sent",
+    "escalation.fired": "Called",
+    "sla.at_risk": "Promise at risk",
+    "sla.breached": "Promise missed",
+}
 
 
 def _what(kind: str) -> str:

@@ -24,6 +24,8 @@ from tocsin.notify.links import ACKNOWLEDGE, VIEW, BadLink, Expired, Link
 from tocsin.notify.message import one_line
 
 FORGED: Final = "forged"
+MARK: Final = "tocsin"
+"""What stands on every page anyway."""
 
 
 class Visitor(msgspec.Struct, frozen=True):
@@ -140,7 +142,7 @@ def frame(serving: Serving, title: str, up: str) -> dict[str, Any]:
     now: Instant = serving.clock.now()
     return {
         "title": f"{title} · tocsin",
-        "instance": serving.settings.instance,
+        "instance": "" if serving.settings.instance == MARK else serving.settings.instance,
         "now": f"As of {now:%Y-%m-%d %H:%M:%S} UTC",
         "up": up,
     }

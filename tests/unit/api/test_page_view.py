@@ -90,6 +90,22 @@ def test_what_comes_next_says_whom_and_when() -> None:
     ]
 
 
+def line(kind: str, text: str, actor: str = "tocsin") -> dict[str, Any]:
+    return {"type": kind, "actor": actor, "text": text, "at": "2026-11-22T00:20:00Z"}
+
+
+def test_neighbours_that_say_the_same_are_one_line() -> None:
+    attached = [line("incident.alert_attached", f"alert {number}") for number in (3, 2, 1)]
+    notes = [line("incident.noted", text, "user:ana") for text in ("b", "a")]
+    rows = view.timeline([*notes, *attached, line("delivery.gave_up", "mail: no")], RULES, NOW)
+    assert [(row["what"], row["who"], row["text"]) for row in rows] == [
+        ("Noted", "Ana B.", "b"),
+        ("Noted", "Ana B.", "a"),
+        ("Alert attached", "", "alert 3 and 2 more"),
+        ("Not delivered", "", "mail: no"),
+    ]
+
+
 def test_links_are_those_of_incident_and_service_and_no_others() -> None:
     found = {"service": "shop", "links": {"bad": "javascript:alert(1)", "worse": "http:///x", "graph": "http://g/?a=b"}}
     assert view.links(found, RULES) == [
