@@ -24,6 +24,8 @@ HOW = CHECKOUT / "src/tocsin/docs/how-it-works.md"
 PAGES = [README, *HANDBOOK]
 
 ENVIRONMENT = {
+    "TOCSIN_SERVICENOW_PASSWORD": "secret",
+    "TOCSIN_SERVICENOW_SECRET": "whsec_c2VjcmV0IG9mIHRoZSBydWxl",
     "TOCSIN_OPS_WEBHOOK_URL": "https://ops.example.org/hook",
     "TOCSIN_OPS_WEBHOOK_SECRET": "whsec_c2VjcmV0",
     "TOCSIN_SMTP_PASSWORD": "secret",
