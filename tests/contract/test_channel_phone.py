@@ -83,6 +83,13 @@ async def test_a_template_says_it_and_the_code_stays() -> None:
     assert text == "Pay desk is down. Next: lead at 12:15 UTC. Reply ACK 21-1"
 
 
+async def test_a_digest_is_one_message_that_asks_for_nothing() -> None:
+    rows = [{"number": f"INC-2026-11-21-{n:03d}", "title": f"Disk {n}", "severity": "high"} for n in range(1, 26)]
+    digest = {"count": 260, "incidents": rows, "more": 5, "by_severity": {"high": 30}, "by_step": {}}
+    text = await text_sent({**CONTEXT, "type": "digest", "digest": digest, "next": None})
+    assert text == "[Digest] 30 incidents: INC-2026-11-21-001 Disk 1 and 29 more. This stands for 260 messages"
+
+
 async def test_a_call_says_this() -> None:
     async with serving(TwilioServer()) as server:
         channel = voice_to(server)

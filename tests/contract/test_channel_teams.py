@@ -160,3 +160,13 @@ async def test_an_answer_that_quotes_the_address_betrays_nothing() -> None:
         for _ in range(3):
             assert "canary" not in (await channel.send(effect(), possible_duplicate=False)).detail
         await channel.close()
+
+
+async def test_a_digest_names_its_incidents_in_the_order_of_the_digest() -> None:
+    rows = [{"number": f"INC-2026-11-21-{n:03d}", "title": f"Disk {n}", "severity": "high"} for n in range(1, 26)]
+    digest = {"count": 260, "incidents": rows, "more": 5, "by_severity": {"high": 30}, "by_step": {}}
+    card = await sent_card({**CONTEXT, "type": "digest", "digest": digest}, Around(links=Linked()))
+    lines = text_of(card).split("\n")
+    assert "HIGH INC-2026-11-21-001 Disk 1" in lines
+    assert "and 10 more" in lines
+    assert "actions" not in card, "there is no one incident to open"

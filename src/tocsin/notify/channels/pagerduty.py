@@ -130,6 +130,12 @@ class Pagerduty:
         """A webhook v3: see `pagerduty_webhook.heard`."""
         return heard(self._secrets, headers, body, now)
 
+    def shown(self, effect: Effect) -> str:
+        """See `Shows`: the event without its key."""
+        event = self.event(effect, possible_duplicate=False)
+        del event["routing_key"]
+        return orjson.dumps(event, default=str, option=orjson.OPT_INDENT_2).decode()
+
     def event(self, effect: Effect, *, possible_duplicate: bool) -> dict[str, Any]:
         """The event as PagerDuty takes it."""
         event: dict[str, Any] = {
@@ -238,6 +244,7 @@ def _details(effect: Effect, message: Message, *, possible_duplicate: bool) -> d
         **dict(message.facts),
         "Summary": message.summary,
         "Note": message.note,
+        "Incidents": [f"{row.severity} {row.number} {row.title}" for row in message.rows],
         "Next": message.upcoming,
         "recipient": one_line(effect.recipient),
         "delivery_id": effect.delivery_id,

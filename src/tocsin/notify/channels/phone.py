@@ -130,7 +130,7 @@ class Phone:
     def _link(self, effect: Effect, message: Message, *, reply: bool) -> str:
         """Where to answer, where no reply is heard and one is asked for; else where to look."""
         links = self._around.links
-        if message.incident_id and not message.good and not reply:
+        if message.asks and not reply:
             answering = links.acknowledge(message.incident_id, effect.recipient, effect.delivery_id)
             if answering and len(answering) <= self._text_max // 2:
                 return answering

@@ -70,12 +70,14 @@ def text_of(
 ) -> str:
     """The short message. `reply`: somebody listens to answers; `link`: where the incident can be seen or answered;
     `upcoming`: who is called next and when, if there is room for it."""
-    code = code_of(message.number) if reply and not message.good else ""
+    code = code_of(message.number) if reply and message.asks else ""
     ask = f"Reply ACK {code}" if code else ""
     if link and len(ask) + len(link) + len(" or ") <= limit // 2:
         ask = f"{ask} or {link}" if ask else link
     if words and (words.body or words.subject):
         said = one_line(words.body or words.subject, TEXT_MAX)
+    elif message.rows:
+        said = f"{message.subject}. {message.headline}"
     else:
         service = next((value for label, value in message.facts if label == "Service"), "")
         lead = " ".join(part for part in (message.severity, message.number) if part)
@@ -107,6 +109,8 @@ def speech_of(
     """What a voice says."""
     if words and (words.body or words.subject):
         said = [one_line(words.body or words.subject, SPOKEN_MAX)]
+    elif message.rows:
+        said = [message.subject, message.headline]
     else:
         service = next((value for label, value in message.facts if label == "Service"), "")
         severity = (message.severity or "An").capitalize()
@@ -114,7 +118,7 @@ def speech_of(
         said += [f"Service {service}" if service else "", upcoming]
     again = "You may have had this call before (possible duplicate). " if possible_duplicate else ""
     spoken = f"This is tocsin. {again}{cut('. '.join(part for part in said if part), SPOKEN_MAX)}."
-    code = code_of(message.number) if reply and not message.good else ""
+    code = code_of(message.number) if reply and message.asks else ""
     if not code:
         return spoken
     keys = " ".join(code.replace("-", "*")).replace("*", "star")

@@ -29,6 +29,10 @@ ACTIONS_MAX: Final = 6
 """More buttons Teams hides or refuses."""
 TEXT_MAX: Final = 4000
 """Characters of a template's body."""
+ROWS_MAX: Final = 20
+"""Incidents of a digest; the others are counted."""
+COLOURS: Final = {"emergency": "Attention", "critical": "Attention", "high": "Warning"}
+"""Severity to the colour of its line."""
 SCHEMA: Final = "http://adaptivecards.io/schemas/adaptive-card.json"
 CARD_TYPE: Final = "application/vnd.microsoft.card.adaptive"
 SCHEMA_VERSION: Final = "1.5"
@@ -101,7 +105,7 @@ class Teams:
         """What the buttons open: the page of the incident, an acknowledgement where one is asked for, then the rest."""
         links = self._around.links
         found = [("Open incident", links.page(message.incident_id))] if message.incident_id else []
-        if message.incident_id and not message.good:
+        if message.asks:
             found.append(("Acknowledge", links.acknowledge(message.incident_id, effect.recipient, effect.delivery_id)))
         return [(name, address) for name, address in (*found, *message.links) if address][:ACTIONS_MAX]
 
@@ -148,7 +152,7 @@ def card_of(
 
 
 def _built_in(message: Message, title: str) -> Iterator[dict[str, Any]]:
-    colour = "Good" if message.good else "Attention"
+    colour = "Good" if message.good else COLOURS.get(message.grade, "Default")
     head = " ".join(part for part in (message.severity, message.number) if part)
     if head:
         yield _text(head, color=colour, weight="Bolder")
@@ -158,6 +162,10 @@ def _built_in(message: Message, title: str) -> Iterator[dict[str, Any]]:
         yield _text(message.headline)
     for label, value in message.facts:
         yield _block([_run(f"{label}: ", weight="Bolder"), _run(value)], spacing="Small")
+    for row in message.rows[:ROWS_MAX]:
+        yield _text(" ".join(word for word in (row.severity, row.number, row.title) if word), spacing="Small")
+    if more := message.more + len(message.rows[ROWS_MAX:]):
+        yield _text(f"and {more} more", spacing="Small")
     for text in (message.summary, message.note):
         for line in text.split("\n"):
             if line.strip():
@@ -166,8 +174,8 @@ def _built_in(message: Message, title: str) -> Iterator[dict[str, Any]]:
         yield _text(message.upcoming, weight="Bolder")
 
 
-def _text(text: str, *, subtle: bool = False, **style: str) -> dict[str, Any]:
-    return _block([_run(text, **({"isSubtle": True} if subtle else {}), **style)])
+def _text(text: str, *, subtle: bool = False, spacing: str = "Default", **style: str) -> dict[str, Any]:
+    return _block([_run(text, **({"isSubtle": True} if subtle else {}), **style)], spacing=spacing)
 
 
 def _block(runs: list[dict[str, Any]], **style: str) -> dict[str, Any]:
@@ -188,5 +196,5 @@ def _shorter(
     brief = words and msgspec.structs.replace(words, body=clean(words.body, 1000))
     yield short, brief, links
     yield short, brief, links[:2]
-    least = msgspec.structs.replace(short, summary="", note="", facts=message.facts[:4])
+    least = msgspec.structs.replace(short, summary="", note="", facts=message.facts[:4], rows=())
     yield least, words and Words(subject=clean(words.subject, 200), body=clean(words.body, 200)), links[:1]
