@@ -35,6 +35,8 @@ VERBS: Final = frozenset({"acknowledge", "investigate", "resolve", "reopen", "cl
 """What may be asked for from outside: what answers a page. The rest of an incident is worked on where one sees it."""
 OUTCOME_SECONDS: Final = 2.0
 """Providers wait 3 to 5 s for an answer; the outcome usually takes some 20 ms."""
+ALSO: Final[Mapping[str, tuple[str, ...]]] = {"sms": ("phone",), "voice": ("phone",)}
+"""Kind of channel -> other kinds of contacts that it uses."""
 KEY_MAX: Final = 500
 ACTOR_MAX: Final = 120
 AGAIN_FIRST: Final = 1.0

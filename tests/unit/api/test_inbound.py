@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tocsin.domain.instant import Instant
-from tocsin.domain.rules import Rules, User
+from tocsin.domain.rules import Route, Rules, User
 from tocsin.notify.channel import Asked, Channel, Forged, Heard, Malformed, Sent
 from tocsin.settings import Settings
 from tocsin.settings.tree import HttpPart
@@ -27,7 +27,11 @@ class Chat:
 
     name, kind, in_flight_max, timeout_seconds = "ops", "chat", 1, 1.0
 
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
     async def send(self, effect: Effect, *, possible_duplicate: bool) -> Sent:
+        self.told.append(str(effect.context["type"]))
         return Sent("delivered")
 
     async def close(self) -> None:
@@ -55,7 +59,8 @@ def channels() -> dict[str, Channel]:
 @pytest.fixture
 def rules() -> Rules:
     found = Settings().rules()
-    return msgspec.structs.replace(found, users={**found.users, "ana": User(contacts={"chat": ("UANA",)})})
+    notify = msgspec.structs.replace(found.notify, routes=(Route(channels=("ops", "console")),))
+    return msgspec.structs.replace(found, notify=notify, users={"ana": User(contacts={"chat": ("UANA",)})})
 
 
 async def call(
@@ -132,6 +137,20 @@ async def test_forged_calls_take_no_room_from_good_ones(rig: Any) -> None:
     answers = [await call(rig, body=b"[]", x_signature="no") for _ in range(150)]
     assert {answer.status_code for answer in answers} == {401, 429}
     assert (await call(rig, {"verb": "acknowledge", "incident": incident})).status_code == 200
+
+
+async def test_what_another_system_did_is_told_to_the_others_and_not_to_it_again(rig: Any, channels: Any) -> None:
+    incident = await rig.declared()
+    assert (await call(rig, {"verb": "resolve", "incident": incident})).status_code == 200
+    await timeline(rig, incident, "incident.resolved")
+    console = [effect.context["type"] for effect in rig.outbox.sent]
+    while console.count("incident.resolved") < 1:
+        await asyncio.sleep(0.002)
+        console = [effect.context["type"] for effect in rig.outbox.sent]
+    await rig.command("reopen", incident)
+    while "incident.reopened" not in channels["ops"].told:  # noqa: ASYNC110 - a condition of the channel
+        await asyncio.sleep(0.002)
+    assert channels["ops"].told == ["incident.opened", "incident.reopened"], "it said resolved itself"
 
 
 class TestWithTokens:

@@ -22,7 +22,7 @@ INCIDENT = "inc_aaabcdefghijklmnopqrst"
 RULES = Rules(
     users={
         "ana": User(contacts={"chat": ("UANA",), "sms": ("+49 (30) 12-34",)}),
-        "bob": User(contacts={"email": ("Bob@Example.org",)}),
+        "bob": User(contacts={"email": ("Bob@Example.org",), "phone": ("+49 40 5678",)}),
     }
 )
 
@@ -93,6 +93,7 @@ def asked(verb: str = "acknowledge", **more: Any) -> Asked:
         ("email", "bob@example.ORG ", "", "user:bob"),
         ("email", "UANA", "", "email:UANA"),
         ("sms", "+493 0 1234", "", "user:ana"),
+        ("voice", "+49405678", "", "user:bob"),
     ],
 )
 def test_the_actor_is_who_has_the_address_else_what_the_provider_says(
