@@ -21,6 +21,8 @@ from tocsin.domain.header import cut_text
 LINK_MAX: Final = 2000
 """Characters of an address: browsers and mail readers take no longer ones reliably."""
 LINKS_MAX: Final = 12
+NOTE_MAX: Final = 4000
+"""Letters of what somebody wrote: as many as an update to people may have."""
 LINKS_FIRST: Final = ("runbook", "dashboard", "generator")
 ROWS_MAX: Final = 50
 """Incidents that a digest names: more are counted, and better looked up."""
@@ -141,7 +143,7 @@ def message_of(context: Mapping[str, Any]) -> Message:
         facts=tuple(_facts(context, incident)),
         links=links_of(incident.get("links") or {}),
         summary=clean(incident.get("summary", "")),
-        note=clean(context.get("note", "")),
+        note=clean(context.get("note", ""), NOTE_MAX),
         upcoming=_upcoming(context.get("next")),
     )
 

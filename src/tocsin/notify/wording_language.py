@@ -87,8 +87,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 @jinja2.pass_context  # it makes Jinja2 work nothing out in advance, where no budget is counted
 def _finished(context: Context, value: Any) -> str:
     text = text_of(value)
-    if isinstance(value, str) and in_json() and not isinstance(value, Ready):
-        return within_json(value)
+    if in_json() and not isinstance(value, Ready):
+        return within_json(text)  # of numbers and words like true nothing changes
     spend(letters=len(text))
     return text
 
