@@ -59,8 +59,8 @@ class SlackServer:
     """Every version of every message, in the order in which they came."""
     ephemerals: list[dict[str, Any]] = field(default_factory=list)
     scripted: dict[str, deque[web.Response | str]] = field(default_factory=dict)
-    """Answers of a method, used up one after the other before it works: a response, an error word, `lost` (it works,
-    and the answer is lost)."""
+    """Answers of a method, used up one after the other before it works: a response, an error word, `lost` or `held` (it
+    works, and the answer is lost, or never comes)."""
     lines: list[web.WebSocketResponse] = field(default_factory=list)
     """Socket Mode connections that stand."""
     acknowledged: list[str] = field(default_factory=list)
@@ -112,12 +112,14 @@ class SlackServer:
         planned = script.popleft() if script else None
         if isinstance(planned, web.Response):
             return planned
-        if planned and planned != "lost":
+        if planned not in (None, "lost", "held"):
             return _error(planned)
         answer = self._answered(name, given, request.headers.get("Authorization", ""))
         if planned == "lost":
             assert request.transport is not None
             request.transport.abort()
+        if planned == "held":
+            await self.stopping.wait()
         return answer
 
     def _answered(self, name: str, given: dict[str, Any], authorization: str) -> web.Response:

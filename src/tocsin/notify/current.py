@@ -1,8 +1,8 @@
 """Who keeps one thing for an incident (a message with buttons, an alert, a ticket) has it follow the incident's status.
 
 In: an incident event, after whoever hears of it anyway. Out: planned deliveries for the others who were told of the
-incident over such a channel. Invariants: nobody who was not told hears anything; it is never a page, and counts against
-no limit: it changes what is there; a system in which it was asked for needs not be told, people do.
+incident over such a channel. Invariants: nobody to whom nothing was sent hears anything; it is never a page, and counts
+against no limit: it changes what is there; a system in which it was asked for needs not be told, people do.
 It knows no channel: which ones keep something current is a rule.
 """
 
@@ -26,14 +26,20 @@ def follows(pen: Pen, event: ev.IncidentEvent) -> Iterator[ev.Event]:
     if not isinstance(event, FOLLOWED) or not rules.current or is_test(event.header):
         return
     outside = _outside(rules)
-    for one in tuple(pen.state.told.get(event.incident_id, ())):
-        to = Addressed(one.channel, one.recipient, {})
-        if not one.handle or one.channel not in rules.current or one.recipient in outside:
-            continue
-        if not is_told(rules, event, one.channel):
+    for to in _holders(pen, event.incident_id):
+        if to.channel not in rules.current or to.recipient in outside or not is_told(rules, event, to.channel):
             continue
         if pen.delivery_id(ev.event_id(event), step_of(event), to) not in pen.state.deliveries:
             yield pen.planned(event, to, context_of(event, pen.rules))
+
+
+def _holders(pen: Pen, incident_id: str) -> list[Addressed]:
+    """Who has something, or gets it in this moment: that would say what was true before."""
+    found: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
+        (one.channel, one.recipient): {} for one in pen.state.told.get(incident_id, ()) if one.handle
+    }
+    on_the_way = {(one.channel, one.recipient): one.contacts for one in pen.state.of(incident_id) if one.sending}
+    return [Addressed(*to, contacts) for to, contacts in (found | on_the_way).items()]
 
 
 def is_told(rules: NotifyRules, event: ev.IncidentEvent, channel: str) -> bool:

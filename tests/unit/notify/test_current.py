@@ -61,6 +61,24 @@ def test_where_nothing_is_kept_nothing_follows(rules: dict[str, tuple[str, ...] 
     assert planned(story.reads(subject.acknowledged(1))) == []
 
 
+def test_what_is_on_its_way_is_followed_too() -> None:
+    story = notify(routes=(TEAM,), current=("ops",))
+    subject = Subject()
+    story.reads(subject.opened(0))
+    (attempted,) = room(story, 0, 9)
+    assert planned(story.reads(subject.acknowledged(1))) == [("incident.acknowledged", "channel:ops", False)]
+    ended(story, attempted, "delivered", 1, handle="C1:1.1")
+    room(story, 1, 9)
+    assert [effect.handle for effect in story.stage.effects(story.state)] == ["C1:1.1"]
+
+
+def test_what_was_never_sent_is_not_followed() -> None:
+    story = notify(routes=(TEAM,), current=("ops",))
+    subject = Subject()
+    story.reads(subject.opened(0))
+    assert planned(story.reads(subject.acknowledged(1))) == []
+
+
 def test_calls_do_not_follow() -> None:
     story, subject = with_a_message()
     story.reads(subject.acknowledged(1))
