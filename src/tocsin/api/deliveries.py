@@ -133,6 +133,7 @@ class ResendRequest(BaseModel):
     deliveries: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field([], max_length=RESENT_MAX)
     status: list[Annotated[str, Field(max_length=64)]] = Field([], description="Instead of ids: all with this status")
     channel: str = Field("", max_length=256, description="With status: of this channel only")
+    once: bool = Field(False, description="Each at most once a day, however often this is asked for")
     reason: str = Field("", max_length=TEXT_MAX)
 
     @model_validator(mode="after")
@@ -157,19 +158,18 @@ async def resend(
     async with body_of(request, serving, BODY_BYTES_MAX) as body:
         asked = ResendRequest.model_validate_json(body)
     found = await asyncio.to_thread(_meant, serving, asked)
-    together = asked.command_id or f"rsd_{secrets.token_hex(8)}"
+    together = asked.command_id or ("requeue" if asked.once else f"rsd_{secrets.token_hex(8)}")
     items: dict[str, dict[str, Any]] = {}
     commands: dict[str, Command] = {}
     for delivery_id, one in found.items():
-        incident_id = str(one["incident_id"])
         command_id = f"{together}.{short_hash(delivery_id)}"
-        if not incident_id:
-            items[delivery_id] = _refused(command_id, incident_id)
+        if not one["incident_id"]:
+            items[delivery_id] = _refused(command_id)
             continue
         commands[delivery_id] = Command(
             command_id=command_id,
             verb="resend",
-            incident=incident_id,
+            incident=one["incident_id"],
             reason=asked.reason,
             actor=request.state.actor,
             arguments={"delivery": delivery_id, "channel": one["channel"], "recipient": one["recipient"]},
@@ -188,7 +188,7 @@ async def resend(
 
 
 def _meant(serving: Serving, asked: ResendRequest) -> dict[str, dict[str, Any]]:
-    """The deliveries to be sent again by id; the incident id is empty where there is none."""
+    """The deliveries that are to be sent again, by their id."""
     if asked.status:
         page = serving.queries.every_delivery(
             status=chosen("status", asked.status, STATUSES), channel=asked.channel, limit=RESENT_MAX
@@ -196,19 +196,19 @@ def _meant(serving: Serving, asked: ResendRequest) -> dict[str, dict[str, Any]]:
         if page.total > RESENT_MAX:
             raise Failure(422, "too_many", f"that finds {page.total} deliveries; at most {RESENT_MAX} at once")
         return {one["delivery_id"]: one for one in page.items}
-    found = {one: delivery_with(serving.queries, one) for one in dict.fromkeys(asked.deliveries)}
+    found = {name: delivery_with(serving.queries, name) for name in dict.fromkeys(asked.deliveries)}
     if missing := [name for name, one in found.items() if one is None]:
         raise not_found("delivery", missing[0])
     return {name: one for name, one in found.items() if one is not None}
 
 
-def _refused(command_id: str, incident_id: str) -> dict[str, Any]:
+def _refused(command_id: str) -> dict[str, Any]:
     return {
         "command_id": command_id,
         "outcome": "rejected",
         "verb": "resend",
         "reason": "digest",
-        "message": "a digest is not sent again; send its incidents' messages (status bundled) instead",
-        "incident": incident_id or None,
+        "message": "a digest is not sent again; send the messages that are in it (status bundled) instead",
+        "incident": None,
         "events": [],
     }

@@ -96,7 +96,7 @@ def resend(client: Client, output: str | None, identifiers: tuple[str, ...], rea
     \b
     tocsin deliveries resend ntf_aaqm5x2s6bsvhjx43dyfrq --reason "the mail was lost"
     """
-    _send_again(client, output, identifiers, reason)
+    _send_again(client, output, identifiers, reason, once=False)
 
 
 @deliveries.command()
@@ -108,8 +108,9 @@ def resend(client: Client, output: str | None, identifiers: tuple[str, ...], rea
 @click.option("--reason", default="", help="Why; stands in the timeline.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def requeue(client: Client, output: str | None, status: str, channel: str, reason: str, yes: bool) -> None:
-    """Send all deliveries once more that were given up: when their channel works again. Those that were sent again
-    before stay where they are.
+    """Send all deliveries once more that were given up: when their channel works again.
+
+    Each at most once a day, however often this is asked for.
 
     \b
     tocsin deliveries requeue --channel ops-slack
@@ -125,7 +126,7 @@ def requeue(client: Client, output: str | None, status: str, channel: str, reaso
         if not sys.stdin.isatty():
             raise click.UsageError(f"{len(identifiers)} deliveries: nobody can be asked here, so give --yes")
         click.confirm(f"Send {len(identifiers)} deliveries once more?", abort=True, err=True)
-    _send_again(client, output, identifiers, reason)
+    _send_again(client, output, identifiers, reason, once=True)
 
 
 def show_deliveries(items: Sequence[Mapping[str, Any]], *, whole: bool) -> None:
@@ -156,13 +157,14 @@ def _detail(item: Mapping[str, Any]) -> str:
     return "" if status == "attempted" else str(item["reason"])
 
 
-def _send_again(client: Client, output: str | None, identifiers: Sequence[str], reason: str) -> None:
+def _send_again(client: Client, output: str | None, identifiers: Sequence[str], reason: str, *, once: bool) -> None:
     """Ask for all of `identifiers` and print what became of each; the worst is the exit code."""
     import orjson
 
     items: list[dict[str, Any]] = []
     for start in range(0, len(identifiers), AT_ONCE):
-        content = orjson.dumps({"deliveries": identifiers[start : start + AT_ONCE], "reason": reason})
+        some = identifiers[start : start + AT_ONCE]
+        content = orjson.dumps({"deliveries": some, "reason": reason, "once": once})
         items += client.send("POST", "/api/v1/deliveries/resend", content=content)["items"]
     show(items, output=output, columns=ITEMS, wide=("command_id", "incident"), name="delivery_id")
     wrong = [item for item in items if item["outcome"] == "rejected"]

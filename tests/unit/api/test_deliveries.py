@@ -99,3 +99,31 @@ async def test_a_request_to_send_again_says_what(rig: Any, body: dict[str, Any])
 async def test_what_is_not_there_is_not_sent_again(rig: Any) -> None:
     answer = await rig.client.post("/api/v1/deliveries/resend", json={"deliveries": ["ntf_nobody"]})
     assert answer.status_code == 404
+
+
+async def test_what_was_sent_is_sent_once_more_when_somebody_asks(rig: Any) -> None:
+    incident = await rig.declared()
+    [one] = await finished(rig, incident)
+    body = {"deliveries": [one["delivery_id"]], "reason": "nobody saw it"}
+    answer = await rig.client.post("/api/v1/deliveries/resend", json=body, params={"wait": 20})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["resent"] == 1
+    again = []
+    while len(again) < 2:
+        again = await finished(rig, incident)
+    assert [(two["status"], two["reason"]) for two in again] == [("delivered", "delivered")] * 2
+    assert rig.outbox.sent[-1].context["possible_duplicate"]
+
+
+async def test_what_is_asked_for_once_is_done_once(rig: Any) -> None:
+    incident = await rig.declared()
+    await finished(rig, incident)
+    body = {"status": ["delivered"], "channel": "console", "once": True}
+    first = (await rig.client.post("/api/v1/deliveries/resend", json=body, params={"wait": 20})).json()
+    while len(await finished(rig, incident)) < 2:  # noqa: ASYNC110
+        await asyncio.sleep(0.002)
+    named = {"deliveries": [one["delivery_id"] for one in first["items"]], "once": True}
+    second = (await rig.client.post("/api/v1/deliveries/resend", json=named, params={"wait": 20})).json()
+    assert [one["command_id"] for one in first["items"]] == [one["command_id"] for one in second["items"]]
+    await rig.command("note", incident, arguments={"text": "a command behind it"})
+    assert len(await finished(rig, incident)) == 2
