@@ -29,6 +29,8 @@ ENVIRONMENT = {
     "TOCSIN_OPS_WEBHOOK_URL": "https://ops.example.org/hook",
     "TOCSIN_OPS_WEBHOOK_SECRET": "whsec_c2VjcmV0",
     "TOCSIN_SMTP_PASSWORD": "secret",
+    "TOCSIN_LINK_SECRET": "a secret of thirty-two characters",
+    "TOCSIN_LINK_SECRET_BEFORE": "another of thirty-two characters",
     "TOCSIN_KAFKA_PASSWORD": "secret",
     "TOCSIN_PAGERDUTY_KEY": "0123456789abcdef0123456789abcdef",
     "TOCSIN_PAGERDUTY_WEBHOOK_SECRET": "secret",
