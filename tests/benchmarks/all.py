@@ -42,6 +42,7 @@ SCRIPTS: Final = (
     Script("restart", 180, ("--incidents=5000", "--runs=1")),
     Script("folded", 300, ("--incidents=5000", "--runs=1")),
     Script("expressions", 25),
+    Script("noise", 150),
     Script("timers", 400),
 )
 PATIENCE: Final = 1.6
