@@ -63,7 +63,8 @@ async def exchange(
     `method`, `path` and `query` as in `Session.request`; `bytes_max`: as much of the answer as can matter."""
     if session.closed:
         return Answer(sent=Sent("failed", "the channel is closed"))
-    status, given, read, whole = 0, {}, bytearray(), False  # type: int, Mapping[str, str], bytearray, bool
+    status, read, whole = 0, bytearray(), False
+    given: Mapping[str, str] = {}
     ends = asyncio.get_running_loop().time() + seconds if until is None else until
     outcome, detail = "failed", f"no answer within {seconds:g} s"
     try:
