@@ -29,7 +29,21 @@ PERSONAL_RULES_MAX: Final = 50
 WAIT_MAX: Final = timedelta(days=1)
 """Who is called later than that is not called."""
 
-Contacts = dict[Name, Annotated[OneOrMore[str], Field(max_length=CONTACTS_MAX)]]
+
+def _postable(contacts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Addresses of kind `webhook` are ones; whether they may be posted to is seen when something is."""
+    for address in contacts.get("webhook", ()):
+        try:
+            http_url(address)
+        except ValueError as error:
+            raise ValueError(f"webhook {error}") from None
+    return contacts
+
+
+Contacts = Annotated[
+    dict[Name, Annotated[OneOrMore[str], Field(max_length=CONTACTS_MAX)]],
+    AfterValidator(_postable),
+]
 Link = Annotated[str, AfterValidator(http_url)]
 
 
@@ -79,8 +93,8 @@ class QuietHoursPart(RestrictionPart):
 
     @model_validator(mode="after")
     def _times_or_calendar(self) -> "QuietHoursPart":
-        times = self.model_fields_set & {"days", "start", "end"}
-        if bool(times) == bool(self.calendar):
+        times = bool(self.days) or self.start != "00:00" or self.end != "24:00"
+        if times == bool(self.calendar):
             raise ValueError("quiet_hours needs either start and end, or a calendar")
         return self
 
