@@ -246,7 +246,10 @@ DEFECTS: dict[str, tuple[str, list[str]]] = {
     ),
     "channel_type_unknown": (
         "notify:\n  channels:\n    chat: {type: webhok, url: 'http://x/'}\n",
-        ["3:18: 'webhok' is not one of console, webhook, email, did you mean 'webhook'?"],
+        [
+            "3:18: 'webhok' is not one of console, webhook, servicenow, slack, email, pagerduty, teams, sms, voice, "
+            "did you mean 'webhook'?"
+        ],
     ),
     "channel_type_missing": ("notify:\n  channels:\n    chat: {url: x}\n", ["3:11: field 'type' is missing"]),
     "url_without_scheme": (
