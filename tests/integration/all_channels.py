@@ -140,11 +140,11 @@ class Everything:
 
     def _phone(self) -> list[Message]:
         pairs = zip(self.phone.idempotency, self.phone.journal, strict=True)
-        return [Message(key, SAYS_TWICE in form["Body"]) for key, form in pairs]
+        return [Message(key.partition("/")[0], SAYS_TWICE in form["Body"]) for key, form in pairs]
 
     def _calls(self) -> list[Message]:
         pairs = zip(self.calls.idempotency, self.calls.journal, strict=True)
-        return [Message(key, SAYS_TWICE in spoken(form["Twiml"])) for key, form in pairs]
+        return [Message(key.partition("/")[0], SAYS_TWICE in spoken(form["Twiml"])) for key, form in pairs]
 
     def _tickets(self) -> list[Message]:
         notes = [one.fields["work_notes"] for one in self.tickets.writes]
