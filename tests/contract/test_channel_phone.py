@@ -161,6 +161,21 @@ class _Json(VendorServer):
         return web.json_response({"items": [{"id": "m-17"}]})
 
 
+async def test_a_secret_in_the_body_is_put_in_and_never_shown() -> None:
+    secret = "canary-of-the-body"
+    async with serving(TwilioServer()) as server:
+        form = {**SMS_FORM, "api_secret": "{api_secret}"}
+        channel = sms_to(server, form=form, secrets={"api_secret": secret})
+        title = {**CONTEXT["incident"], "title": "{api_secret}"}
+        assert (await channel.send(effect(context={**CONTEXT, "incident": title}), possible_duplicate=False)).handle
+        server.scripted.append(web.Response(status=400, text=f"wrong: {secret}"))
+        refused = await channel.send(effect(), possible_duplicate=False)
+        await channel.close()
+    assert server.journal[0]["api_secret"] == secret
+    assert "{api_secret}" in server.journal[0]["Body"], "what a source wrote fills in nothing"
+    assert secret not in refused.detail
+
+
 @pytest.mark.parametrize(
     ("contacts", "told"),
     [

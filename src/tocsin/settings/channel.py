@@ -136,6 +136,11 @@ class PhoneChannel(ChannelPart):
     json_body: dict[str, Any] = Field(
         default={}, alias="json", description="The body as JSON, with the same placeholders in its texts; or form."
     )
+    secrets: dict[str, Secret] = Field(
+        default={},
+        max_length=20,
+        description="What the body needs and nobody may see, by placeholder: {key: env:NAME} for {key}.",
+    )
     accepted: tuple[int, ...] = Field(default=(200, 201, 202), min_length=1, description="Statuses that mean taken.")
     receipt: str = Field(
         default="", description="JSON pointer to the id in the answer (/sid); an answer without it counts as failed."

@@ -140,6 +140,12 @@ async def test_secrets_may_come_wrapped() -> None:
             {**SMS, "form": {"To": "{to}", "T": "<a>{text}{callback}</a>"}},
             "notify.channels.ops.public_url: missing; the body has {callback}",
         ),
+        (
+            {**SMS, "secrets": {"text": "canary"}},
+            "notify.channels.ops.secrets: 'text' is no name of a placeholder; letters and _, none of to, from, text, "
+            "delivery_id, callback",
+        ),
+        ({**SMS, "secrets": {"key": 5}}, "notify.channels.ops.secrets.key: its value is no text; put it in quotes"),
         ({**SMS, "text_max": 70}, "notify.channels.ops.text_max: 70 is less than 160"),
         ({**SMS, "headers": "canary"}, "notify.channels.ops.headers: the value is not dict"),
         (

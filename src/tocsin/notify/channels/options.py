@@ -63,6 +63,12 @@ def _phone(length: dict[str, Option]) -> dict[str, Option]:
         "json": Option(
             help="The body as JSON, with the same placeholders in its texts; or form.", kind=(dict,), default={}
         ),
+        "secrets": Option(
+            help="What the provider wants in the body and nobody may see, by the name of its placeholder.",
+            kind=(dict,),
+            default={},
+            secret=True,
+        ),
         "accepted": Option(
             help="Statuses that mean that the provider has taken it.", kind=(list, tuple), default=(200, 201, 202)
         ),

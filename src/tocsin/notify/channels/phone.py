@@ -58,6 +58,7 @@ class Phone:
         password: str = "",
         form: Mapping[str, Any] | None = None,
         json: Mapping[str, Any] | None = None,
+        secrets: Mapping[str, Any] | None = None,
         accepted: Sequence[Any] = (200, 201, 202),
         receipt: str = "",
         text_max: int = 320,
@@ -74,7 +75,7 @@ class Phone:
         self._sender = sender
         self._to = tuple(_checked_number(number) for number in to)
         self._headers = _checked_headers(headers or {}, username, password)
-        self._body = Body(form or {}, json or {})
+        self._body = Body(form or {}, json or {}, secrets)
         self._accepted = _checked_statuses(accepted)
         self._receipt = checked_pointer(receipt)
         self._text_max = text_max
@@ -82,9 +83,8 @@ class Phone:
         self._public_url = checked_url(public_url) if public_url else ""
         if self._body.needs_callback and not public_url:
             raise ValueError("public_url: missing; the body has {callback}")
-        self._hidden = hidden_of(
-            *hidden_parts(checked_url(url), password), *self._tokens, *self._headers.values(), *(headers or {}).values()
-        )
+        hidden = (*self._tokens, *self._headers.values(), *(headers or {}).values(), *(secrets or {}).values())
+        self._hidden = hidden_of(*hidden_parts(checked_url(url), password), *hidden)
         self._around = around or Around()
         self._session = Session(
             url, connections=in_flight_max * min(NUMBERS_MAX, 4), user_agent=f"tocsin/{__version__}"

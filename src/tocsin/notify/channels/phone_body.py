@@ -32,19 +32,24 @@ class Body:
         ValueError: both or neither are given, or a field cannot be filled in; the message names the option.
     """
 
-    def __init__(self, form: Mapping[str, Any], json: Mapping[str, Any]) -> None:
+    def __init__(
+        self, form: Mapping[str, Any], json: Mapping[str, Any], secrets: Mapping[str, Any] | None = None
+    ) -> None:
+        """`secrets`: what the provider wants in the body, by the name of its placeholder."""
         if bool(form) == bool(json):
             raise ValueError("form: give either form or json, the body that the provider wants")
         self._form, self._json = form, json
+        self._secrets = _checked_secrets(secrets or {})
+        known = (*PLACEHOLDERS, *self._secrets)
         option = "form" if form else "json"
         texts = list(_texts(form or json, option, 0))
         if len(texts) > FIELDS_MAX:
             raise ValueError(f"{option}: more than {FIELDS_MAX} fields")
         for where, text in texts:
             for found in _PLACEHOLDER.findall(text):
-                if found not in PLACEHOLDERS:
-                    near = get_close_matches(found, PLACEHOLDERS, n=1)
-                    hint = f", did you mean {{{near[0]}}}?" if near else f"; known: {', '.join(PLACEHOLDERS)}"
+                if found not in known:
+                    near = get_close_matches(found, known, n=1)
+                    hint = f", did you mean {{{near[0]}}}?" if near else f"; known: {', '.join(known)}"
                     raise ValueError(f"{where}: no placeholder {{{found}}}{hint}")
         every = "".join(text for _, text in texts)
         for needed in ("to", "text"):
@@ -57,10 +62,11 @@ class Body:
 
     def filled(self, values: Mapping[str, str]) -> tuple[bytes, str]:
         """The bytes and their content type."""
+        every = {**self._secrets, **values}
         if self._form:
-            fields = {name: _filled(value, values) for name, value in self._form.items()}
+            fields = {name: _filled(value, every) for name, value in self._form.items()}
             return urlencode(fields).encode("ascii"), FORM
-        return orjson.dumps(_filled(self._json, values)), JSON
+        return orjson.dumps(_filled(self._json, every)), JSON
 
 
 def pointed(document: Any, pointer: str) -> Any:
@@ -85,6 +91,21 @@ def checked_pointer(pointer: str) -> str:
     if pointer and not pointer.startswith("/"):
         raise ValueError(f"receipt: {pointer!r} is no JSON pointer; write /sid or /messages/0/id")
     return pointer
+
+
+def _checked_secrets(secrets: Mapping[str, Any]) -> dict[str, str]:
+    """By placeholder.
+
+    Raises:
+        ValueError: a name is none or taken, or a value is no text; the message repeats no value.
+    """
+    taken = ", ".join(PLACEHOLDERS)
+    for name, value in secrets.items():
+        if not _PLACEHOLDER.fullmatch(f"{{{name}}}") or not name or name in PLACEHOLDERS:
+            raise ValueError(f"secrets: {name!r} is no name of a placeholder; letters and _, none of {taken}")
+        if not isinstance(value, str):
+            raise ValueError(f"secrets.{name}: its value is no text; put it in quotes")
+    return dict(secrets)
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> Any:
