@@ -10,7 +10,7 @@ import pytest
 from contract.channel_kits import CONTEXT, effect, email_to, text_of
 from contract.receivers import SmtpReceiver, smtp_receiver
 from tocsin.notify.channel import Around, NoLinks, Sent, Words
-from tocsin.notify.channels.email import Email
+from tocsin.notify.channels.email import DUPLICATE_HEADER, Email
 from tocsin.stage import Effect
 
 
@@ -173,6 +173,7 @@ def test_a_mail_that_asks_for_an_answer_has_the_button_for_it() -> None:
     "more",
     [
         {"type": "incident.resolved", "escalation": None},
+        {"type": "incident.opened", "escalation": None, "audience": "management"},
         {"type": "incident.noted", "escalation": None, "incident": CONTEXT["incident"] | {"acknowledged_at": "soon"}},
         {"type": "incident.noted", "escalation": None, "incident": CONTEXT["incident"] | {"status": "closed"}},
     ],
@@ -182,6 +183,12 @@ def test_a_mail_that_asks_nobody_has_none(more: dict[str, Any]) -> None:
     for kind in ("plain", "html"):
         assert "/a/inc_" not in text_of(mail, kind)
         assert "/i/inc_aaonlyfortests" in text_of(mail, kind)
+
+
+def test_what_somebody_asked_to_send_again_says_so() -> None:
+    mail = written({**CONTEXT, "type": "incident.resend_requested", "possible_duplicate": True})
+    assert mail[DUPLICATE_HEADER] == "yes"
+    assert "You may have received this message before" in text_of(mail)
 
 
 def test_an_installation_without_an_address_has_no_buttons() -> None:

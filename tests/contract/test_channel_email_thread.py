@@ -129,6 +129,17 @@ def test_two_recipients_of_one_incident_get_two_mails() -> None:
     assert "<inc_aaonlyfortests@prod.a.example>" not in {one["Message-ID"] for one in mails}
 
 
+def test_who_stands_outside_and_knows_no_id_has_a_thread_by_the_number() -> None:
+    about = {"number": "INC-2026-11-21-001", "title": "Shop", "severity": "high", "status": "open"}
+    channel = Email("mail", "127.0.0.1", "tocsin@a.example", tls="none")
+    context = {"type": "incident.updated_people", "audience": "customers", "incident": about}
+    first, second = (
+        channel.mail(effect(delivery=f"ntf_aa{n}", context=context), ["c@b.example"], possible_duplicate=False)
+        for n in (1, 2)
+    )
+    assert first["References"] == second["References"] == "<INC-2026-11-21-001@tocsin>"
+
+
 def test_a_digest_is_in_no_thread() -> None:
     digest = {"count": 3, "incidents": [{"id": INCIDENTS[0], "number": "INC-1", "title": "Disk", "severity": "high"}]}
     one = effect(delivery="ntf_aadigest", context={"type": "digest", "digest": digest}, handle="<ntf_aa0@tocsin>")

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tocsin.domain.header import cut_text
+from tocsin.domain.rules.notification import TEAM
 
 LINK_MAX: Final = 2000
 """Characters of an address: browsers and mail readers take no longer ones reliably."""
@@ -46,6 +47,10 @@ _HEADLINES: Final = {
     "incident.mitigated": "Mitigated",
     "incident.resolved": "Resolved",
     "incident.closed": "Closed",
+    "incident.updated_people": "Update",
+    "incident.update_requested": "An update is asked for",
+    "incident.escalation_requested": "An escalation is asked for",
+    "incident.resend_requested": "Sent again",
 }
 _CALLED: Final = {
     "requested": "Somebody asks for you",
@@ -128,13 +133,12 @@ def message_of(context: Mapping[str, Any]) -> Message:
     incident: Mapping[str, Any] = context.get("incident") or {}
     kind = str(context.get("type", ""))
     number, title = one_line(incident.get("number", "")), one_line(incident.get("title", ""))
-    answered = bool(incident.get("acknowledged_at")) and not context.get("escalation")
     good = kind in _GOOD
     return Message(
         subject=one_line(f"[{_tag(kind, context, incident) or 'tocsin'}] {number} {title}", 200),
         headline=_headline(kind, context, incident) or "A message of which nothing is known",
         good=good,
-        asks=bool(incident.get("id")) and not good and not answered and str(incident.get("status")) not in _OVER,
+        asks=not good and _asks(context, incident),
         title=title,
         severity=_severity(incident),
         grade=one_line(incident.get("severity", "")).lower(),
@@ -167,6 +171,13 @@ def body_of(message: Message) -> str:
         links_text(message),
     )
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _asks(context: Mapping[str, Any], incident: Mapping[str, Any]) -> bool:
+    """Whether the reader is one who may answer, and there is something to answer: a call asks everybody it reaches."""
+    answered = bool(incident.get("acknowledged_at")) and not context.get("escalation")
+    for_team = (context.get("audience") or TEAM) == TEAM
+    return bool(incident.get("id")) and for_team and not answered and str(incident.get("status")) not in _OVER
 
 
 def links_text(message: Message) -> str:

@@ -139,6 +139,7 @@ def kinds() -> Mapping[str, dict[str, Any]]:
         "escalated": escalated(),
         "promise_at_risk": promised(ev.SlaAtRisk),
         "promise_broken": promised(ev.SlaBreached),
+        "updated": said(subject().tell(ev.UpdatedPeople, 9, actor="ana", text="We enlarge the volume.")),
         "digest": digest(
             1057,
             37,

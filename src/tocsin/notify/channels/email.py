@@ -152,6 +152,7 @@ class Email:
         Raises:
             ValueError: a header cannot be written.
         """
+        possible_duplicate = possible_duplicate or bool(effect.context.get("possible_duplicate"))
         message = message_of(effect.context)
         words = self._around.wording.words(self.name, self.kind, effect.context) or Words()
         subject = one_line(words.subject, SUBJECT_MAX) or message.subject
@@ -161,7 +162,7 @@ class Email:
         mail["Subject"] = subject
         mail["Date"] = format_datetime(datetime.now(UTC))
         mail["Message-ID"] = self._identifier(effect.delivery_id)
-        if above := self._above(message.incident_id, effect):
+        if above := self._above(message.incident_id or message.number, effect):
             mail["In-Reply-To"] = above[-1]
             mail["References"] = " ".join(above)
         mail["Auto-Submitted"] = "auto-generated"
@@ -201,11 +202,12 @@ class Email:
             "preheader": one_line(own) if own else _preheader(message),
         }
 
-    def _above(self, incident_id: str, effect: Effect) -> list[str]:
-        """The ids above this mail in its thread, the root first; none for what is about no one incident."""
-        if not incident_id:
+    def _above(self, incident: str, effect: Effect) -> list[str]:
+        """The ids above this mail in its thread, the root first; none for what is about no one incident. Who stands
+        outside knows the number of an incident only."""
+        if not incident:
             return []
-        root, own = self._identifier(incident_id), self._identifier(effect.delivery_id)
+        root, own = self._identifier(incident), self._identifier(effect.delivery_id)
         before = effect.handle if _IDENTIFIER.fullmatch(effect.handle) else ""
         return [one for one in dict.fromkeys((root, before)) if one and one != own]
 
