@@ -39,28 +39,38 @@ async def inbound(request: Request, serving: Served, channel: Name) -> Response:
         _spend_forged(serving)
         raise not_found("channel that hears", channel)
     async with body_of(request, serving, BODY_BYTES_MAX) as body:
-        heard = _heard(serving, found, dict(request.headers), body)
+        heard = _heard(serving, channel, found, dict(request.headers), body)
     if not serving.calls.take(channel, time.monotonic()):
+        _count(serving, channel, "put_off")
         raise Failure(503, "busy", "too many calls of this channel", retry_after=1)
     try:
         wanted = listening.commands_of(listening.channels[channel], heard.asked)
         for partition, command in wanted:
             await listening.ask(partition, command)
     except Reject as error:
+        _count(serving, channel, "refused")
         raise Failure(400, error.word, str(error)) from None
     except (NotReady, Unavailable, Doubt, Broken) as error:
+        _count(serving, channel, "put_off")
         raise Failure(503, "log_unavailable", "the log cannot take it now", retry_after=2) from error
+    _count(serving, channel, "taken")
     return Response(heard.body, heard.status, media_type=heard.content_type)
 
 
-def _heard(serving: Serving, channel: Hears, headers: dict[str, str], body: bytes) -> Heard:
+def _heard(serving: Serving, name: str, channel: Hears, headers: dict[str, str], body: bytes) -> Heard:
     try:
         return channel.hear(headers, body, serving.clock.now())
     except Forged:
+        _count(serving, name, "forged")
         _spend_forged(serving)
         raise Failure(401, "unauthorized", "unauthorized") from None
     except Malformed as error:
+        _count(serving, name, "malformed")
         raise Failure(400, "malformed", str(error)) from None
+
+
+def _count(serving: Serving, channel: str, outcome: str) -> None:
+    serving.node.metrics.add("tocsin_inbound_total", 1, channel, outcome)
 
 
 def _spend_forged(serving: Serving) -> None:

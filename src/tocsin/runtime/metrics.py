@@ -77,6 +77,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     Metric("counter", "tocsin_sla_total", "Promises at risk or breached.", ("target", "outcome", "severity")),
     Metric("counter", "tocsin_notifications_total", "Deliveries by channel and outcome.", ("channel", "outcome")),
+    Metric("counter", "tocsin_inbound_total", "Calls of providers, by channel and outcome.", ("channel", "outcome")),
     Metric("histogram", "tocsin_notification_seconds", "Duration of one send.", ("channel",), FAST),
     Metric(
         "gauge",

@@ -137,6 +137,9 @@ async def test_forged_calls_take_no_room_from_good_ones(rig: Any) -> None:
     answers = [await call(rig, body=b"[]", x_signature="no") for _ in range(150)]
     assert {answer.status_code for answer in answers} == {401, 429}
     assert (await call(rig, {"verb": "acknowledge", "incident": incident})).status_code == 200
+    metrics = (await rig.client.get("/metrics")).text
+    assert 'tocsin_inbound_total{channel="ops",outcome="forged"} 150.0' in metrics
+    assert 'tocsin_inbound_total{channel="ops",outcome="taken"} 1.0' in metrics
 
 
 async def test_what_another_system_did_is_told_to_the_others_and_not_to_it_again(rig: Any, channels: Any) -> None:
