@@ -10,9 +10,7 @@ Source: the vendor's pages on Events API v2, on webhook signatures and on webhoo
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -23,6 +21,7 @@ from tocsin.notify.channel import Around, Heard, Sent
 from tocsin.notify.channels.exchange import Answer, exchange, hidden_of, shown
 from tocsin.notify.channels.pagerduty_webhook import checked_secrets, heard
 from tocsin.notify.channels.session import Session
+from tocsin.notify.channels.turns import Turns
 from tocsin.notify.channels.webhook import checked_url
 from tocsin.notify.message import Message, message_of, one_line
 from tocsin.stage import Effect
@@ -99,7 +98,7 @@ class Pagerduty:
         self._secrets = checked_secrets(webhook_secrets)
         self._hidden = hidden_of(routing_key, *self._secrets)
         self._around = around or Around()
-        self._turns: dict[str, _Turn] = {}
+        self._turns = Turns()
         address = _address(api_url)
         self._session = Session(address, connections=in_flight_max, user_agent=f"tocsin/{__version__}")
 
@@ -110,7 +109,7 @@ class Pagerduty:
         headers = {"content-type": "application/json", "idempotency-key": effect.delivery_id}
         ends = asyncio.get_running_loop().time() + self.timeout_seconds
         try:
-            async with self._turn(key, ends):
+            async with self._turns.one(key, ends):
                 answer = await exchange(
                     self._session,
                     body_of(event),
@@ -180,36 +179,6 @@ class Pagerduty:
             words = [str(said.get("message", "")), *(map(str, errors) if isinstance(errors, list) else ())]
             return Sent("refused", shown(f"HTTP 400: {'; '.join(word for word in words if word)}", self._hidden))
         return sent
-
-    @asynccontextmanager
-    async def _turn(self, key: str, ends: float) -> AsyncIterator[None]:
-        """Alone for this incident.
-
-        Raises:
-            TimeoutError: not before `ends`, a time of the loop.
-        """
-        turn = self._turns.setdefault(key, _Turn())
-        turn.wanted += 1
-        try:
-            async with asyncio.timeout_at(ends):
-                await turn.lock.acquire()
-            try:
-                yield
-            finally:
-                turn.lock.release()
-        finally:
-            turn.wanted -= 1
-            if not turn.wanted:
-                del self._turns[key]
-
-
-@dataclass(slots=True)
-class _Turn:
-    """Who sends for one incident."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    wanted: int = 0
-    """Sends that hold it or wait for it."""
 
 
 def key_of(effect: Effect) -> str:
