@@ -1,7 +1,9 @@
 """The incident page and one-tap acknowledge in a real browser: on a telephone and a screen, by day and by night."""
 
+import asyncio
 import contextlib
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ import httpx
 import pytest
 import yaml
 
+from contract.receivers import SmtpReceiver, smtp_receiver
 from integration.browser import Browser, Missing, Page, axe, chromium
 from integration.running import Tocsin
 from tocsin.notify.links import SignedLinks
@@ -21,7 +24,10 @@ SECRET = "a secret of this test only"
 TOKEN = "tocsin_token_of_this_test"
 SETTINGS: dict[str, Any] = {
     "people": {
-        "users": {"ana": {"name": "Ana Belmonte"}, "bob": {"name": "Bob"}},
+        "users": {
+            "ana": {"name": "Ana Belmonte", "contacts": {"email": "ana@example.org"}, "channels": ["mail"]},
+            "bob": {"name": "Bob"},
+        },
         "teams": {"shop": {"members": ["ana"]}, "leads": {"members": ["bob"]}},
         "catch_all": "shop",
     },
@@ -52,8 +58,9 @@ TOO_WIDE = """
 class Rig:
     """A running tocsin with an incident, and a browser."""
 
-    def __init__(self, tocsin: Tocsin, browser: Browser, incident: str) -> None:
+    def __init__(self, tocsin: Tocsin, browser: Browser, incident: str, mails: SmtpReceiver) -> None:
         self.tocsin = tocsin
+        self.mails = mails
         self.browser = browser
         self.incident = incident
         self.links = SignedLinks(tocsin.url, [SECRET.encode()], lambda: datetime.now(UTC), form_secret=b"")
@@ -116,12 +123,15 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     tree = yaml.safe_load(tocsin.config.read_text())
     named = {"name": "ops", "hash": f"sha256:{hashlib.sha256(TOKEN.encode()).hexdigest()}"}
     tree["http"] |= {"external_url": tocsin.url, "link_secret": SECRET, "tokens": [named]}
-    tocsin.config.write_text(yaml.safe_dump(tree))
-    await tocsin.start()
     async with contextlib.AsyncExitStack() as stack:
+        mails = await stack.enter_async_context(smtp_receiver())
+        mail = {"type": "email", "host": "127.0.0.1", "port": mails.port, "tls": "none", "from": "tocsin@example.org"}
+        tree["notify"] = {"channels": {"mail": mail}}
+        tocsin.config.write_text(yaml.safe_dump(tree))
+        await tocsin.start()
         stack.callback(tocsin.stop)
         incident = await storm(tocsin.url)
-        yield Rig(tocsin, await stack.enter_async_context(Browser(tmp_path / "browser")), incident)
+        yield Rig(tocsin, await stack.enter_async_context(Browser(tmp_path / "browser")), incident, mails)
 
 
 async def check(page: Page, width: int, picture: Path) -> None:
@@ -148,9 +158,19 @@ async def test_pages_fit_a_telephone_and_a_screen_by_day_and_by_night(rig: Rig, 
                 await check(page, width, tmp_path / f"{name}-{width}-{'dark' if dark else 'light'}.png")
 
 
+async def link_in_the_mail(rig: Rig) -> str:
+    """Where the mail to Ana says that she can acknowledge."""
+    while not (found := [mail for mail in rig.mails.mails if mail["To"] == "ana@example.org"]):  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    text = found[0].get_body(("plain",))
+    assert text is not None
+    [link] = {one for one in re.findall(r"https?://\S+", text.get_content()) if "/a/" in one}
+    return link
+
+
 async def test_one_tap_acknowledges_without_a_script_and_opening_does_not(rig: Rig, tmp_path: Path) -> None:
     page = await rig.browser.page(*PHONE, scripts=False)
-    await page.open(rig.links.acknowledge(rig.incident, "user:ana", "ntf_1"))
+    await page.open(await link_in_the_mail(rig))
     assert "Acknowledge as Ana Belmonte" in await page.text()
     assert (await rig.status())["status"] == "open"
     await page.tap("button.main")
