@@ -93,6 +93,8 @@ def incident_fields() -> Mapping[str, tuple[str, str]]:
 
     words, hints = field_docs(IncidentHeader), get_type_hints(IncidentHeader)
     found = {name: (_kind(hints[name]), words.get(name, "")) for name in IncidentHeader.__struct_fields__}
+    plain = {one.name: one.help for one in FLAT if one.name not in ("severity", "links")}
+    found = {name: (kind, help or plain.get(name, "")) for name, (kind, help) in found.items()}
     return {**found, "severity_label": ("text", "Its severity in the word of the scheme, where that is another.")}
 
 
