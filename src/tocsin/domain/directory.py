@@ -238,7 +238,7 @@ def _channel_itself(name: str) -> Recipient:
     """`mail`, or with an address of its own `mail=email:ana@example.org`: who tries a channel may name one."""
     channel, given, contact = name.partition("=")
     kind, colon, address = contact.partition(":")
-    contacts = {kind: (address,)} if given and colon and kind and address else {}
+    contacts: dict[str, tuple[str, ...]] = {kind: (address,)} if given and colon and kind and address else {}
     return Recipient(recipient=f"channel:{channel}", contacts=contacts, channels=(channel,), why="named")
 
 

@@ -74,7 +74,7 @@ def for_audience(context: dict[str, Any], audience: str) -> dict[str, Any]:
     if audience not in OUTSIDE:
         return {**context, "audience": audience}
     incident: Mapping[str, Any] = context["incident"]
-    kept = {name: context[name] for name in OUTSIDE_CONTEXT if name in context}
+    kept: dict[str, Any] = {name: context[name] for name in OUTSIDE_CONTEXT if name in context}
     kept["incident"] = {name: incident[name] for name in OUTSIDE_FIELDS if name in incident}
     kept["audience"] = audience
     return kept

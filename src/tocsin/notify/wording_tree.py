@@ -193,7 +193,8 @@ class _Counting(NodeTransformer):
         return _filter(nodes.List(node.nodes, lineno=node.lineno), " joined")
 
 
-def _filter(node: nodes.Expr, name: str, *arguments: nodes.Expr) -> nodes.Filter:
+def _filter(node: nodes.Node, name: str, *arguments: nodes.Expr) -> nodes.Filter:
+    assert isinstance(node, nodes.Expr)
     return nodes.Filter(node, name, list(arguments), [], None, None, lineno=node.lineno)
 
 
