@@ -181,7 +181,8 @@ class SlackServer:
             return _error(*problem.split(" ", 1))
         if channel not in self.messages:
             return _error("channel_not_found")
-        return self._page(self.standing(channel)[::-1], given)
+        shown = [one for one in self.messages[channel].values() if "thread_ts" not in one or one["reply_broadcast"]]
+        return self._page(shown[::-1], given)
 
     def _replies(self, given: dict[str, Any]) -> web.Response:
         channel = given["channel"]

@@ -191,8 +191,31 @@ async def test_what_an_earlier_attempt_posted_is_not_posted_again(
     sent = await slack.send(effect(2, contacts=contacts), possible_duplicate=False)
     assert sent.outcome == "delivered"
     channel = sent.handle.partition(":")[0]
-    (message,) = server.standing(channel)
+    (message,) = server.messages[channel].values()
     assert sent.handle == f"{channel}:{message['ts']}"
+
+
+async def test_a_page_whose_line_was_lost_is_said_again(server: SlackServer, slack: Slack) -> None:
+    sent = await first(slack)
+    server.scripted["chat.postMessage"] = deque(["internal_error"])
+    page = {"delivery": "ntf_team", "contacts": {"slack": (CHANNEL,)}}
+    assert (await slack.send(effect(**page), possible_duplicate=False)).outcome == "failed"
+    assert (await slack.send(effect(2, **page), possible_duplicate=False)).handle == sent.handle
+    (line,) = server.thread(CHANNEL, sent.handle.partition(":")[2])
+    assert "repetition" not in line["text"]
+
+
+async def test_a_message_that_was_changed_since_leaves_it_open_whose_it_was(server: SlackServer, slack: Slack) -> None:
+    server.scripted["chat.postMessage"] = deque(["lost"])
+    assert (await first(slack)).outcome == "failed"
+    team = {"contacts": {"slack": (CHANNEL,)}}
+    sent = await slack.send(effect(delivery="ntf_team", **team), possible_duplicate=False)
+    again = await slack.send(effect(2, context=context()), possible_duplicate=False)
+    assert again == Sent("delivered", "posted by an earlier attempt", handle=sent.handle)
+    await slack.send(about("incident.acknowledged", "acknowledged", sent.handle, **team), possible_duplicate=False)
+    assert (await slack.send(effect(2, context=context()), possible_duplicate=False)).handle == sent.handle
+    (message,) = server.standing()
+    assert "(possibly a repetition)" in server.thread(CHANNEL, message["ts"])[-1]["text"]
 
 
 async def test_a_line_of_an_earlier_attempt_is_not_said_again(server: SlackServer, slack: Slack) -> None:
@@ -227,6 +250,41 @@ async def test_a_channel_full_of_later_messages_leaves_it_open(server: SlackServ
         server._post({"channel": CHANNEL, "text": "chatter"})
     await slack.send(effect(), possible_duplicate=True)
     assert "(possibly a repetition)" in server.standing()[-1]["text"]
+
+
+# ---- one message an incident in a channel --------------------------------------------------------------------------
+
+
+def to_the_team(**more: Any) -> Effect:
+    return effect(delivery="ntf_team", contacts={"slack": (CHANNEL,)}, **more)
+
+
+async def test_a_call_to_a_team_in_the_same_channel_stands_with_the_message(server: SlackServer, slack: Slack) -> None:
+    sent = await first(slack)
+    for number in (1, 2):
+        called = await slack.send(to_the_team(), possible_duplicate=number == 2)
+        assert called.handle == sent.handle
+    (message,) = server.standing()
+    (line,) = server.thread(CHANNEL, message["ts"])
+    assert line["reply_broadcast"] is True
+    assert buttons(line) == ["Acknowledge"]
+    again = await slack.send(effect(delivery="ntf_other", contacts={"slack": (CHANNEL,)}), possible_duplicate=False)
+    assert again.handle == sent.handle, "the newest of the channel is a line now"
+
+
+async def test_another_incident_gets_a_message_of_its_own(server: SlackServer, slack: Slack) -> None:
+    await first(slack)
+    other = {**CONTEXT, "incident": {**CONTEXT["incident"], "id": "inc_other"}}
+    await slack.send(to_the_team(context=other), possible_duplicate=False)
+    assert len(server.standing()) == 2
+
+
+@pytest.mark.parametrize("answer", ["missing_scope", "internal_error", "ratelimited"])
+async def test_a_page_does_not_wait_for_a_look(server: SlackServer, slack: Slack, answer: str) -> None:
+    await first(slack)
+    server.scripted["conversations.history"] = deque([answer])
+    assert (await slack.send(to_the_team(), possible_duplicate=False)).outcome == "delivered"
+    assert len(server.standing()) == 2
 
 
 # ---- what Slack says -------------------------------------------------------------------------------------------------

@@ -1,23 +1,19 @@
 """Slack: one message an incident, changed in place, with buttons; what is new stands in its thread.
 
 In: an effect; what people press. Out: what Slack made of it; `Asked`. Invariants: a send ends within its time-out;
-tokens and the signing secret are in no detail; whatever a source wrote mentions nobody; of one delivery there is one
-message: Slack has no idempotency key, so every message carries its delivery's id as metadata, and an attempt that may
-be a second one looks for it first.
+tokens and the signing secret are in no detail; whatever a source wrote mentions nobody. `slack_sending` has the send.
 It keeps no memory: where the message of an incident is, the effect's handle says.
 """
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import orjson
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from yarl import URL
 
 from tocsin.domain.instant import Instant
@@ -25,27 +21,20 @@ from tocsin.notify.channel import Around, Asked, Heard, Sent, Words
 from tocsin.notify.channels import slack_blocks as look
 from tocsin.notify.channels import slack_socket
 from tocsin.notify.channels.session import KEEP_SECONDS, certificates, proxy_of
-from tocsin.notify.channels.slack_answers import FIXED, GONE, sent_of, word_of
+from tocsin.notify.channels.slack_answers import sent_of
 from tocsin.notify.channels.slack_blocks import Draft
 from tocsin.notify.channels.slack_clicks import SECRETS_MAX, heard
+from tocsin.notify.channels.slack_sending import HANDLE, Sending, status_of
 from tocsin.notify.channels.webhook import checked_url
 from tocsin.notify.message import Message, message_of, one_line
-from tocsin.notify.plan import CALLS
 from tocsin.stage import Effect
 
 API_URL: Final = "https://slack.com/api/"
 DETAIL_MAX: Final = 300
-LOOKED_AT_MAX: Final = 100
-"""Messages among which an earlier attempt is looked for."""
-CLOCKS_APART: Final = 300.0
-"""Seconds that our clock and Slack's may differ."""
-EVENT_TYPE: Final = "tocsin_delivery"
-"""Of the metadata."""
 CONNECTIONS_MAX: Final = 4
 """Beyond the sends: answers to clicks, and the look for a new address of Socket Mode."""
 
 _ADDRESS: Final = re.compile(r"[CGDUW][A-Z0-9]{1,30}")
-_HANDLE: Final = re.compile(r"([CGD][A-Z0-9]{1,30}):([0-9]{1,20}\.[0-9]{1,20})")
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,500}")
 
 
@@ -91,14 +80,13 @@ class Slack:
         if self._closed:
             return Sent("failed", "the channel is closed")
         own = next((one for one in effect.contacts.get("slack", ()) if _ADDRESS.fullmatch(one)), "")
-        there = _HANDLE.fullmatch(effect.handle)
+        there = HANDLE.fullmatch(effect.handle)
         target = own or (there.group(1) if there else self._channel)
         if not target:
             return Sent("refused", "no address: the recipient has no slack contact (an id), and the channel no channel")
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                sending = _Sending(self, effect, target, possible_duplicate)
-                return await sending.change() if sending.place else await sending.post()
+                return await Sending(self, effect, target, possible_duplicate).send()
         except TimeoutError:
             return Sent("failed", f"no answer within {self.timeout_seconds:g} s")
         except SlackApiError as error:
@@ -159,20 +147,32 @@ class Slack:
         """The message of an incident as it stands now."""
         return look.message(
             said,
-            status=_status_of(effect),
+            status=status_of(effect),
             words=self._words(effect),
-            doors=look.Doors(
-                buttons=bool(self._secrets or self._app_token),
-                page=said.incident_id and self._around.links.page(said.incident_id),
-                acknowledge=said.incident_id
-                and self._around.links.acknowledge(said.incident_id, effect.recipient, effect.delivery_id),
-            ),
+            doors=self._doors(effect, said),
             repeated=repeated,
         )
 
     def line(self, effect: Effect, said: Message, *, loud: bool, repeated: bool) -> Draft:
         """What is new, for the thread."""
-        return look.line(said, words=self._words(effect), loud=loud, repeated=repeated)
+        return look.line(
+            said,
+            status=status_of(effect),
+            words=self._words(effect),
+            doors=self._doors(effect, said),
+            loud=loud,
+            repeated=repeated,
+        )
+
+    def _doors(self, effect: Effect, said: Message) -> look.Doors:
+        if not said.incident_id:
+            return look.NO_DOORS
+        links = self._around.links
+        return look.Doors(
+            buttons=bool(self._secrets or self._app_token),
+            page=links.page(said.incident_id),
+            acknowledge=links.acknowledge(said.incident_id, effect.recipient, effect.delivery_id),
+        )
 
     def _words(self, effect: Effect) -> Words | None:
         return self._around.wording.words(self.name, self.kind, effect.context)
@@ -181,137 +181,6 @@ class Slack:
         for secret in (self._token, self._app_token, *self._secrets):
             text = text.replace(secret, "(hidden)") if secret else text
         return one_line(text, DETAIL_MAX)
-
-
-class _Sending:
-    """One send."""
-
-    def __init__(self, slack: Slack, effect: Effect, target: str, possible_duplicate: bool) -> None:
-        self.slack = slack
-        self.web = slack.web()
-        self.effect = effect
-        self.target = target
-        self.said = message_of(effect.context)
-        self.possible_duplicate = possible_duplicate
-        self.place = self._place()
-
-    def _place(self) -> tuple[str, str] | None:
-        """Channel and time of the message that is to be changed. None when there is none, or it is in another
-        channel than the recipient's of today."""
-        found = _HANDLE.fullmatch(self.effect.handle)
-        if not found or not self.said.incident_id:
-            return None
-        channel, stamp = found.groups()
-        return None if self.target[0] not in "UW" and channel != self.target else (channel, stamp)
-
-    async def post(self) -> Sent:
-        """A new message."""
-        unsure = False
-        if self.possible_duplicate or self.effect.attempt > 1:
-            found, unsure = await self._look(await self._channel())
-            if found:
-                return Sent("delivered", "posted by an earlier attempt", handle=found)
-        draft = self.slack.draft(self.effect, self.said, repeated=unsure)
-        answer = await self.web.chat_postMessage(
-            channel=self.target, **_parts(draft), metadata=self._metadata(), unfurl_links=False, unfurl_media=False
-        )
-        return Sent("delivered", "posted", handle=_handle_of(answer))
-
-    async def change(self) -> Sent:
-        """The message of the incident as it stands now, and a line in its thread. What asks for an answer is told in
-        the channel, too, and goes out even when the message cannot be changed at the moment."""
-        assert self.place is not None
-        channel, stamp = self.place
-        loud = self.is_loud
-        try:
-            await self.web.chat_update(
-                channel=channel,
-                ts=stamp,
-                **_parts(self.slack.draft(self.effect, self.said)),
-                metadata=self._metadata(),
-                link_names=False,
-            )
-            note = "changed in place"
-        except SlackApiError as error:
-            word = word_of(error)
-            if word in GONE:
-                return await self.post()
-            if not loud and word not in FIXED:
-                raise
-            note = f"the message could not be changed: {word or 'no answer of Slack'}"
-        return await self._tell(channel, stamp, note, loud=loud)
-
-    @property
-    def is_loud(self) -> bool:
-        """Whether somebody has to be told, not only to find it."""
-        kind = str(self.effect.context.get("type", ""))
-        calls = kind in CALLS - {"incident.severity_raised"} or kind.startswith(("escalation.", "sla."))
-        return self.effect.page or calls
-
-    async def _tell(self, channel: str, stamp: str, note: str, *, loud: bool) -> Sent:
-        unsure = False
-        if self.possible_duplicate or self.effect.attempt > 1:
-            found, unsure = await self._look(channel, thread=stamp)
-            if found:
-                return Sent("delivered", f"{note}; told by an earlier attempt", handle=self.effect.handle)
-        await self.web.chat_postMessage(
-            channel=channel,
-            thread_ts=stamp,
-            reply_broadcast=loud,
-            **_parts(self.slack.line(self.effect, self.said, loud=loud, repeated=unsure)),
-            metadata=self._metadata(),
-            unfurl_links=False,
-            unfurl_media=False,
-        )
-        return Sent("delivered", note, handle=self.effect.handle)
-
-    async def _channel(self) -> str:
-        """Where messages to the target are read: for a person, the conversation with the bot; empty when the bot may
-        not ask for it."""
-        if self.target[0] not in "UW":
-            return self.target
-        try:
-            answer = await self.web.conversations_open(users=self.target)
-        except SlackApiError as error:
-            if sent_of(error).outcome == "failed":
-                raise
-            return ""
-        return str(answer["channel"]["id"])
-
-    async def _look(self, channel: str, thread: str = "") -> tuple[str, bool]:
-        """The handle of what an earlier attempt of this delivery made, and whether it may be there unseen."""
-        since = _seconds(self.effect.context.get("recorded_at"))
-        if not channel:
-            return "", True
-        asked: dict[str, Any] = {"limit": LOOKED_AT_MAX, "include_all_metadata": True}
-        if since is not None:
-            asked["oldest"] = f"{max(0.0, since - CLOCKS_APART):.6f}"
-        try:
-            if thread:
-                answer = await self.web.conversations_replies(channel=channel, ts=thread, **asked)
-            else:
-                answer = await self.web.conversations_history(channel=channel, **asked)
-        except SlackApiError as error:
-            if sent_of(error).outcome == "failed":
-                raise
-            return "", True  # not permitted: better told twice than never
-        unsure = since is None or bool(answer.get("has_more"))
-        for message in answer.get("messages") or ():
-            delivery = _delivery_of(message) if message.get("ts") != thread else None
-            if delivery == self.effect.delivery_id:
-                return f"{channel}:{message.get('ts')}", False
-            unsure = unsure or delivery == ""  # one of ours, without what it carries
-        return "", unsure
-
-    def _metadata(self) -> dict[str, Any]:
-        return {
-            "event_type": EVENT_TYPE,
-            "event_payload": {
-                "delivery_id": self.effect.delivery_id,
-                "incident_id": self.said.incident_id,
-                "possible_duplicate": self.possible_duplicate,
-            },
-        }
 
 
 class _Redirected(Exception):
@@ -325,36 +194,6 @@ def _no_redirects() -> aiohttp.TraceConfig:
     tracing = aiohttp.TraceConfig()
     tracing.on_request_redirect.append(refuse)
     return tracing
-
-
-def _parts(draft: Draft) -> dict[str, Any]:
-    """`parse`: Slack is not to look for names in the text."""
-    return {"text": draft.text, "blocks": draft.blocks, "parse": "none"}
-
-
-def _handle_of(answer: AsyncSlackResponse) -> str:
-    handle = f"{answer.get('channel')}:{answer.get('ts')}"
-    return handle if _HANDLE.fullmatch(handle) else ""
-
-
-def _delivery_of(message: Mapping[str, Any]) -> str | None:
-    """The delivery that a message is of; None when it is none of ours."""
-    metadata = message.get("metadata") or {}
-    if metadata.get("event_type") != EVENT_TYPE:
-        return None
-    return str((metadata.get("event_payload") or {}).get("delivery_id", ""))
-
-
-def _status_of(effect: Effect) -> str:
-    incident: Any = effect.context.get("incident") or {}
-    return str(incident.get("status", ""))
-
-
-def _seconds(value: object) -> float | None:
-    try:
-        return datetime.fromisoformat(str(value)).timestamp()
-    except ValueError:
-        return None
 
 
 def _checked_token(option: str, token: str, not_this: str, because: str) -> str:

@@ -6,7 +6,7 @@ Slack's limits (https://docs.slack.dev/reference/block-kit/blocks); there is alw
 It sends nothing, and knows no channel of a workspace.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from tocsin.domain.lifecycle import RESOLVED, Status, possible
@@ -85,9 +85,17 @@ def message(
     return Draft(escaped(f"{title}: {said.headline}", TEXT_MAX - len(again)) + again, _within(blocks))
 
 
-def line(said: Message, *, words: Words | None = None, loud: bool = False, repeated: bool = False) -> Draft:
-    """What is new, in a line or two: for the thread of the first message. `loud`: it stands in the channel, too, and
-    says what it is about."""
+def line(
+    said: Message,
+    *,
+    status: str = "",
+    words: Words | None = None,
+    doors: Doors = NO_DOORS,
+    loud: bool = False,
+    repeated: bool = False,
+) -> Draft:
+    """What is new, in a line or two: for the thread of the first message. `loud`: it stands in the channel, too, says
+    what it is about, and can be acknowledged. It stays as it is: who presses too late is told that it was so."""
     first = one_line(words.subject if words else "") or one_line(said.headline) or "News"
     parts = [f"*{escaped(first, 600)}*"]
     if loud:
@@ -98,7 +106,7 @@ def line(said: Message, *, words: Words | None = None, loud: bool = False, repea
     again = f" {REPEATED}" if repeated else ""
     return Draft(
         escaped(f"{first}: {said.title}" if loud else first, TEXT_MAX - len(again)) + again,
-        [_section("\n".join(parts))],
+        [_section("\n".join(parts)), *(_actions(said.incident_id, status, doors, ("acknowledge",)) if loud else ())],
     )
 
 
@@ -141,11 +149,11 @@ def _body_of_words(body: str) -> Iterator[Block]:
             yield _section(text)
 
 
-def _actions(incident_id: str, status: str, doors: Doors) -> Iterator[Block]:
+def _actions(incident_id: str, status: str, doors: Doors, only: Collection[str] = VERBS) -> Iterator[Block]:
     """Buttons that fit the status; none asks for anything once the incident is over."""
     elements: list[Block] = []
     if doors.buttons and incident_id and len(incident_id) <= VALUE_MAX:
-        elements = [_button(verb, incident_id) for verb in verbs_for(status)]
+        elements = [_button(verb, incident_id) for verb in verbs_for(status) if verb in only]
     elif doors.acknowledge and "acknowledge" in verbs_for(status) and len(doors.acknowledge) <= URL_MAX:
         elements = [{**_button("acknowledge", incident_id), "url": doors.acknowledge, "action_id": "open_acknowledge"}]
     if doors.page and len(doors.page) <= URL_MAX:
