@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from tocsin.domain.contact import wrong_contacts
 from tocsin.domain.directory import KINDS as TARGET_KINDS
 from tocsin.domain.errors import TocsinError
 from tocsin.domain.rules import (
@@ -28,7 +29,9 @@ from tocsin.domain.rules import (
     Policy,
     Rules,
     Schedule,
+    Service,
     Silence,
+    Team,
     Template,
     User,
     rules_with,
@@ -263,8 +266,13 @@ def _wrong(value: Any) -> Iterator[str]:
         yield from _wrong_zone(value.time_zone)
     elif isinstance(value, User):
         yield from _wrong_zone(value.time_zone or "UTC")
+        yield from wrong_contacts(value.contacts)
         yield from ("an absence ends before it starts" for absence in value.away if absence.end <= absence.start)
         yield from ("notify: after is negative" for rule in value.notify if rule.after < timedelta())
+    elif isinstance(value, Team):
+        yield from wrong_contacts(value.contacts)
+    elif isinstance(value, Service):
+        yield from wrong_contacts(value.vendor)
     elif isinstance(value, Policy):
         yield from _wrong_policy(value)
     elif isinstance(value, Template):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tocsin.domain import rules as domain
+from tocsin.domain.contact import wrong_contacts
 from tocsin.domain.rules.directory import Absence
 from tocsin.domain.severity import Severity
 from tocsin.domain.wall import instant_of, zone
@@ -31,12 +32,8 @@ WAIT_MAX: Final = timedelta(days=1)
 
 
 def _postable(contacts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Addresses of kind `webhook` are ones; whether they may be posted to is seen when something is."""
-    for address in contacts.get("webhook", ()):
-        try:
-            http_url(address)
-        except ValueError as error:
-            raise ValueError(f"webhook {error}") from None
+    if wrong := [*wrong_contacts(contacts)]:
+        raise ValueError("; ".join(wrong))
     return contacts
 
 

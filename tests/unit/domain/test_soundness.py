@@ -109,6 +109,20 @@ def test_what_would_leave_the_calendar_is_refused(key: str, document: Any) -> No
     assert refused(Rules(), key, document).word == "invalid"
 
 
+@pytest.mark.parametrize(
+    ("key", "field"), [("user/ana", "contacts"), ("team/dba", "contacts"), ("service/shop", "vendor")]
+)
+@pytest.mark.parametrize(
+    "address",
+    ["canary", "ftp://canary/", "http://", "https://u:canary@x/", "http://canary :1/", "http://[x", "http://x:0/"],
+)
+def test_an_address_of_kind_webhook_is_one(key: str, field: str, address: str) -> None:
+    wrong = refused(Rules(), key, {field: {"webhook": ["https://a.example/hook", address]}})
+    assert wrong.word == "invalid"
+    assert "contacts.webhook: address 2" in str(wrong)
+    assert "canary" not in str(wrong)
+
+
 def test_a_rotation_before_all_calendars_is_refused() -> None:
     layer = {"users": ["ana"], "starts_at": "0001-01-01T00:00"}
     rules = Rules(users={"ana": User()})

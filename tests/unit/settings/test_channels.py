@@ -32,9 +32,15 @@ def loaded(tmp_path: Path, text: str) -> Any:
         ),
         (f"notify:\n  channels:\n    desk: {{{DESK}, tabel: incident}}\n", "did you mean 'table'?"),
         (f"notify:\n  channels:\n    desk: {{{DESK}, fields: {{urgency: 1}}}}\n", "must be text; put it in quotes"),
-        ("people:\n  users:\n    ana: {contacts: {webhook: canary.example}}\n", "webhook is not an address"),
+        (
+            "people:\n  users:\n    ana: {contacts: {webhook: canary.example}}\n",
+            "contacts.webhook: address 1 is not an address",
+        ),
         ("people:\n  users:\n    ana: {contacts: {webhook: 'http://u:canary@x/'}}\n", "must not hold a user name"),
-        ("people:\n  teams:\n    dba: {contacts: {webhook: ['ftp://canary/']}}\n", "webhook is not an address"),
+        (
+            "people:\n  teams:\n    dba: {contacts: {webhook: ['ftp://canary/']}}\n",
+            "contacts.webhook: address 1 is not an address",
+        ),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, problem: str) -> None:
