@@ -283,7 +283,7 @@ class Settings(Part):
         shown: dict[str, Any] = _shown(self)
         if not self.servers:  # what has no effect here, and would be refused when read again
             del shown["kafka"], shown["run"], shown["ingest"]["topics"]
-        shown["notify"]["channels"].setdefault(CONSOLE, {"type": CONSOLE})
+        shown["notify"]["channels"].setdefault(CONSOLE, _shown(ConsoleChannel()))
         shown["escalate"]["rules"] = _shown(self.escalate.struct())
         shown["sla"] = _shown(self.promises())
         return shown
