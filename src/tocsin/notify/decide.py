@@ -19,6 +19,7 @@ from tocsin.domain import events as ev
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark
 from tocsin.domain.instant import Instant
+from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import Rules
 from tocsin.notify import current, digest, quiet
 from tocsin.notify import freeze as freezing
@@ -46,6 +47,9 @@ from tocsin.wire.frozen import Freezing
 ANSWERING: Final = (ev.Acknowledged, ev.Investigating, ev.Mitigated, ev.Resolved, ev.Closed)
 """Incident events after which calls that wait are taken back. Others only repeat that it is answered: a re-announcement
 calls in spite of the acknowledgement."""
+COUNTED: Final = (ev.AlertAttached, ev.LateAmended, ev.AlertResolved)
+"""Incident events of which there is one for each alert."""
+OVER: Final = (Status.RESOLVED, Status.CLOSED)
 OPENED: Final = ev.Opened.TYPE
 FIRST: Final = (ev.Opened, ev.Unsuppressed)
 """Events that may be the first that anybody hears of an incident."""
@@ -74,6 +78,8 @@ class Notify:
     def decide(self, state: Ledger, given: Input, rules: Rules, now: Instant) -> Iterable[ev.Event]:
         """Events for an incident or escalation event, for room, for a result, for a bundle that is due; nothing for any
         other input."""
+        if isinstance(given, Fact) and isinstance(given.event, COUNTED) and _is_routine(state, given.event, rules):
+            return ()
         pen = Pen(state, rules, now, self.partition, self.partitions)
         if isinstance(given, Fact):
             return _on_fact(pen, given.event)
@@ -126,6 +132,20 @@ class Notify:
         return freezing.touched(state, event)
 
 
+def _is_routine(state: Ledger, event: ev.IncidentEvent, rules: Rules) -> bool:
+    """Whether nobody is told of one more alert of an open incident, and nothing changes by it: in a storm that is
+    almost everything that is read."""
+    header = event.header
+    return (
+        header.acknowledged_at is None
+        and not header.suppressed_by
+        and header.status not in OVER
+        and event.incident_id not in state.answered
+        and event.incident_id not in state.muted
+        and not is_told(event, rules.notify)
+    )
+
+
 def _handle_of(state: Ledger, delivery: Delivery) -> str:
     last = state.last_told(delivery.incident_id, delivery.channel, delivery.recipient)
     return last.handle if last is not None else ""
@@ -154,7 +174,8 @@ def _on_retired(pen: Pen, event: ev.Retired) -> Iterator[ev.Event]:
 def _on_incident(pen: Pen, event: ev.IncidentEvent) -> Iterator[ev.Event]:
     state = pen.state
     word = answer_in(event)
-    yield from _taken_back(pen, event, word)
+    if word or event.incident_id in state.answered:
+        yield from _taken_back(pen, event, word)
     known = state.muted.get(event.incident_id)
     told = is_told(event, pen.rules.notify)
     if event.header.suppressed_by:
@@ -169,7 +190,8 @@ def _on_incident(pen: Pen, event: ev.IncidentEvent) -> Iterator[ev.Event]:
         yield quiet.muted(event, "", None, pen.rules, pen.now)
     if told or (known is not None and known.owed and not word):
         yield from _announce(pen, event, known)
-    yield from current.follows(pen, event)
+    if isinstance(event, current.FOLLOWED):
+        yield from current.follows(pen, event)
     if known is not None:
         yield from _made_up_for(pen, event, known, word)
     if isinstance(event, ev.ResendRequested):
