@@ -2,10 +2,14 @@
 never when the server is away."""
 
 import asyncio
+import re
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import yaml
 from aiosmtpd.smtp import SMTP
 
 from contract.receivers import SmtpReceiver, smtp_receiver
@@ -52,7 +56,9 @@ async def test_mails_arrive_once_as_html_and_text_in_one_thread(tmp_path: Path) 
     opened, resolved = receiver.mails  # and no third
     assert receiver.recipients == [["ops@example.org"]] * 2
     assert opened["Message-ID"] != resolved["Message-ID"]
-    assert opened["References"] == resolved["References"] == resolved["In-Reply-To"]
+    assert opened["References"] == opened["In-Reply-To"]
+    assert resolved["References"].split() == [opened["References"], opened["Message-ID"]]
+    assert resolved["In-Reply-To"] == opened["Message-ID"]
     assert opened["Importance"] == "high"
     assert NASTY in opened["Subject"]
     assert "esolved" in resolved["Subject"]
@@ -92,6 +98,43 @@ async def test_a_mail_server_that_is_away_gets_the_mail_when_it_is_back(tmp_path
     assert delivery["attempts"] >= 2
     assert len(receiver.mails) == 1
     assert receiver.mails[0]["X-Tocsin-Possible-Duplicate"] is None, "nobody took it before"
+
+
+@pytest.mark.timeout(90)
+async def test_the_button_in_a_mail_acknowledges_in_the_name_of_who_got_it(tmp_path: Path) -> None:
+    async with smtp_receiver() as receiver:
+        tocsin = installation(tmp_path, receiver.port)
+        tree = yaml.safe_load(tocsin.config.read_text())
+        tree["http"]["external_url"] = tocsin.url
+        tree["people"] = {
+            "users": {"ana": {"contacts": {"email": "ana@example.org"}, "channels": ["mail"]}},
+            "teams": {"shop": {"members": ["ana"]}},
+            "catch_all": "shop",
+        }
+        tree["escalate"] = {"rules": [{"escalate_to": "shop", "escalate_after_minutes": 0, "escalation_level": 1}]}
+        tocsin.config.write_text(yaml.safe_dump(tree))
+        await tocsin.start()
+        try:
+            assert (await post(tocsin, alert())).status_code == 202
+            mail = await until(lambda: sent_to(receiver, "ana@example.org"), "the mail to ana")
+            text = mail.get_body(("plain",))
+            assert text is not None
+            (link,) = re.findall(r"^Acknowledge: +(\S+)", text.get_content(), re.MULTILINE)
+            assert link.startswith(f"{tocsin.url}/a/")
+            (before,) = await incidents(tocsin)
+            async with httpx.AsyncClient(timeout=20) as client:
+                assert (await client.get(link)).status_code == 200
+                assert (await incident(tocsin, before["number"]))["status"] == "open", "opening a link changes nothing"
+                assert (await client.post(link, headers={"origin": "null"})).status_code == 200
+            after = await incident(tocsin, before["number"])
+        finally:
+            tocsin.stop()
+    assert (after["status"], after["acknowledged_by"]) == ("acknowledged", "user:ana")
+
+
+async def sent_to(receiver: SmtpReceiver, address: str) -> EmailMessage | None:
+    found = zip(receiver.mails, receiver.recipients, strict=True)
+    return next((mail for mail, recipients in found if address in recipients), None)
 
 
 async def arrived(receiver: SmtpReceiver, count: int) -> bool:
