@@ -83,8 +83,9 @@ class Phone:
         self._public_url = checked_url(public_url) if public_url else ""
         if self._body.needs_callback and not public_url:
             raise ValueError("public_url: missing; the body has {callback}")
-        hidden = (*self._tokens, *self._headers.values(), *(headers or {}).values(), *(secrets or {}).values())
-        self._hidden = hidden_of(*hidden_parts(checked_url(url), password), *hidden)
+        shared = (*self._headers.values(), *(secrets or {}).values())
+        words = (value.rpartition(" ")[2] for value in self._headers.values())  # behind Basic, Bearer and the like
+        self._hidden = hidden_of(*hidden_parts(checked_url(url), password), *self._tokens, *shared, *words)
         self._around = around or Around()
         self._session = Session(
             url, connections=in_flight_max * min(NUMBERS_MAX, 4), user_agent=f"tocsin/{__version__}"
