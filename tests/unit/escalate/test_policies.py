@@ -236,6 +236,15 @@ def test_where_each_target_must_acknowledge_the_others_are_called_again() -> Non
     assert story.until(60) == []
 
 
+def test_who_answers_by_the_link_of_a_message_has_answered() -> None:
+    for actor, said in (("user:ana", {"target": "user:ana", "answered": ("user:ana",)}), ("user:ana", {})):
+        story, subject = opened(rules(level("dba", "second", after=5, every_target=True)))
+        story.until(5)
+        (awaited,) = story.reads(acknowledged(subject, 6, actor, **said))
+        assert isinstance(awaited, ev.EscalationAwaited)
+        assert awaited.missing == ("user:bob", "team:second")
+
+
 def test_somebody_may_acknowledge_on_behalf_of_a_target() -> None:
     story, subject = opened(rules(level("ana", "second", after=5, every_target=True)))
     story.until(5)
