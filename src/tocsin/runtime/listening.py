@@ -49,9 +49,6 @@ WELL_AFTER: Final = 10.0
 
 _SPACING: Final = re.compile(r"[\s()./-]+")
 
-_KINDS: Final[Mapping[str, tuple[str, ...]]] = {"sms": ("sms", "phone"), "voice": ("voice", "phone")}
-"""Kinds of contacts whose address is a sender, where they are not the channel's kind alone."""
-
 Publish = Callable[[str, int, Sequence[Draft]], Awaitable[int]]
 Outcome = Callable[[str, float], Awaitable[dict[str, Any] | None]]
 
@@ -91,7 +88,9 @@ def actor_of(kind: str, asked: Asked, rules: Rules) -> str:
     sender = _plain(asked.sender)
     if sender:
         for name, user in rules.users.items():
-            if any(_plain(one) == sender for what in _KINDS.get(kind, (kind,)) for one in user.contacts.get(what, ())):
+            if any(
+                _plain(one) == sender for what in (kind, *ALSO.get(kind, ())) for one in user.contacts.get(what, ())
+            ):
                 return f"user:{name}"
     called = one_line(asked.sender_name, ACTOR_MAX // 2)
     address = one_line(asked.sender, ACTOR_MAX // 2)
