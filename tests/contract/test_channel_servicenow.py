@@ -97,6 +97,39 @@ async def test_a_ticket_that_people_moved_on_is_not_moved_back(by_hand: str, kin
         assert server.only()["state"] == state
 
 
+@pytest.mark.parametrize("state", ["7", "8"])
+async def test_a_ticket_that_people_closed_stays_closed(state: str) -> None:
+    async with servicenow_server() as server:
+        desk = Desk(servicenow_to(server))
+        await delivered(desk, "incident.opened")
+        server.by_hand(state=state)
+        for kind in ("acknowledged", "resolved", "closed"):
+            status = kind if kind == "acknowledged" else "resolved"
+            await delivered(desk, f"incident.{kind}", status=status, acknowledged_at="2026-11-21T12:06:00Z")
+        await desk.channel.close()
+        assert (server.only()["state"], len(server.writes)) == (state, 1)
+
+
+async def test_who_has_to_be_asked_again_after_a_ticket_was_closed_gets_a_new_one_once() -> None:
+    async with servicenow_server() as server:
+        desk = Desk(servicenow_to(server))
+        await delivered(desk, "incident.opened")
+        first = server.only()
+        server.by_hand(state="7")
+        server.fates.extend(["ok", "ok", "after"])
+        one = effect(delivery="ntf_again", context=about("incident.reopened"), handle=desk.handle)
+        assert (await desk.channel.send(one, possible_duplicate=False)).outcome == "failed"
+        sent = await desk.channel.send(one, possible_duplicate=True)
+        assert sent.outcome == "delivered"
+        _, second = server.tickets.values()
+        assert sent.handle == second["sys_id"]
+        assert second["correlation_id"] == first["correlation_id"]
+        assert second["description"].startswith(f"Follows {first['number']}, which is closed.")
+        await delivered(desk, "incident.resolved")  # it still has the handle of before
+        await desk.channel.close()
+        assert (first["state"], second["state"], len(server.tickets)) == ("7", "6", 2)
+
+
 async def test_a_ticket_that_was_deleted_is_made_anew() -> None:
     async with servicenow_server() as server:
         desk = Desk(servicenow_to(server))

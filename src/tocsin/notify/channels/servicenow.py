@@ -24,6 +24,7 @@ from tocsin.notify.channels.exchange import Answer, exchange, hidden_of, shown
 from tocsin.notify.channels.servicenow_call import asked_of
 from tocsin.notify.channels.servicenow_ticket import (
     ENDS,
+    LOCKED,
     Ticket,
     changes,
     correlation_of,
@@ -130,24 +131,27 @@ class ServiceNow:
         found = await self._found(effect, ends, notes=again)
         if isinstance(found, Sent):
             return found
-        if found is None:
-            if str(effect.context.get("type", "")) in ENDS:
-                return Sent("delivered", "there is no ticket of this incident: nothing to end")
-            return await self._made(effect, ends, possible_duplicate=possible_duplicate)
-        if again and mark_of(effect) in found.notes:
+        if isinstance(found, Ticket) and again and mark_of(effect) in found.notes:
             return Sent("delivered", f"{found.number} has it already", handle=found.sys_id)
+        if found is None and str(effect.context.get("type", "")) in ENDS:
+            return Sent("delivered", "there is no ticket of this incident: nothing to end")
+        if found is not None and found.state in LOCKED and not message_of(effect.context).asks:
+            return Sent("delivered", f"{found.number} is closed there and stays as it is", handle=found.sys_id)
+        if found is None or found.state in LOCKED:
+            return await self._made(effect, found, ends, possible_duplicate=possible_duplicate)
         # Notes that were read and do not have it say that nothing of it came there.
         return await self._changed(effect, found, ends, possible_duplicate=again and not found.notes)
 
     async def _found(self, effect: Effect, ends: float, *, notes: bool) -> Ticket | Sent | None:
-        """The ticket of the incident; None = there is none; `Sent` = nobody can tell."""
+        """The ticket of the incident, the last one of several; None = there is none; `Sent` = nobody can tell."""
         options = {"sysparm_fields": SHOWN, "sysparm_exclude_reference_link": "true"}
         if notes:
             options |= {"sysparm_fields": f"{SHOWN},work_notes", "sysparm_display_value": "all"}
         if is_sys_id(effect.handle):
             answer = await self._call("GET", f"/{effect.handle}", options, None, ends)
-            if answer.status != 404:  # else somebody has deleted it
-                return await self._read(answer, effect, ends, notes=notes)
+            known = None if answer.status == 404 else await self._read(answer, effect, ends, notes=notes)
+            if isinstance(known, Sent) or (known is not None and known.state not in LOCKED):
+                return known  # else somebody has deleted or closed it: there may be a later one
         query = f"correlation_id={correlation_of(effect)}^ORDERBYDESCsys_created_on"
         answer = await self._call("GET", "", {**options, "sysparm_query": query, "sysparm_limit": "1"}, None, ends)
         return await self._read(answer, effect, ends, notes=notes)
@@ -160,7 +164,7 @@ class ServiceNow:
             return self._judged(answer)
         return ticket_of(result)
 
-    def _new(self, effect: Effect, *, possible_duplicate: bool) -> dict[str, str]:
+    def _new(self, effect: Effect, *, follows: str = "", possible_duplicate: bool) -> dict[str, str]:
         message = message_of(effect.context)
         return new_ticket(
             effect,
@@ -168,14 +172,18 @@ class ServiceNow:
             self._around.wording.words(self.name, self.kind, effect.context),
             page=self._around.links.page(message.incident_id),
             fields=self._fields,
+            follows=follows,
             possible_duplicate=possible_duplicate,
         )
 
-    async def _made(self, effect: Effect, ends: float, *, possible_duplicate: bool) -> Sent:
+    async def _made(self, effect: Effect, closed: Ticket | None, ends: float, *, possible_duplicate: bool) -> Sent:
+        """A new ticket; where there was one that is `closed`, and closed ones are not opened again, it says so."""
         options = {"sysparm_fields": SHOWN}
         if any(not is_sys_id(value) for value in self._fields.values()):
             options["sysparm_input_display_value"] = "true"  # names, as people see them
-        answer = await self._call("POST", "", options, self._new(effect, possible_duplicate=possible_duplicate), ends)
+        follows = closed.number if closed else ""
+        fields = self._new(effect, follows=follows, possible_duplicate=possible_duplicate)
+        answer = await self._call("POST", "", options, fields, ends)
         ticket = ticket_of(result_of(answer))
         if (
             ticket is None

@@ -18,6 +18,8 @@ from tocsin.stage import Effect
 
 NEW, IN_PROGRESS, ON_HOLD, RESOLVED, CLOSED, CANCELED = "1", "2", "3", "6", "7", "8"
 OVER: Final = frozenset({RESOLVED, CLOSED, CANCELED})
+LOCKED: Final = frozenset({CLOSED, CANCELED})
+"""By default nobody may change a ticket in these."""
 
 TITLE_MAX: Final = 160
 """Characters of `short_description` on a default instance."""
@@ -99,12 +101,14 @@ def new_ticket(
     *,
     page: str,
     fields: Mapping[str, str],
+    follows: str = "",
     possible_duplicate: bool,
 ) -> dict[str, str]:
-    """The fields of a ticket for the incident."""
+    """The fields of a ticket for the incident; `follows`: the number of the one before, which is closed."""
     title = (words and words.subject) or " ".join(part for part in (message.number, message.title) if part)
     urgency, impact = URGENCY_AND_IMPACT.get(message.grade, URGENCY_AND_IMPACT["medium"])
-    text = (words and words.body) or body_of(message)
+    before = f"Follows {follows}, which is closed.\n\n" if follows else ""
+    text = before + ((words and words.body) or body_of(message))
     return {
         "short_description": _text(one_line(title or message.subject, TITLE_MAX), TITLE_MAX) or "A message of tocsin",
         "description": _text(f"{text}\n\n{page}" if page else text),
@@ -145,11 +149,9 @@ def state_after(kind: str, state: str) -> str:
     if kind in WORKED_ON:
         return IN_PROGRESS if state == NEW else ""
     if kind == AGAIN:
-        return IN_PROGRESS if state in OVER else ""
+        return IN_PROGRESS if state == RESOLVED else ""
     wanted = ENDS.get(kind, "")
-    if wanted == RESOLVED and state in OVER:
-        return ""
-    return "" if state in (CLOSED, CANCELED) else wanted
+    return "" if state in LOCKED or state == wanted else wanted
 
 
 def _ending(message: Message) -> str:
