@@ -1,12 +1,13 @@
 """How long it takes from an alert to a notification that a receiver has accepted.
 
-    python tests/benchmarks/notify.py [--rate 500] [--seconds 8] [--runs 3] [--smoke]
+    python tests/benchmarks/notify.py [--rate 500] [--per-request 5] [--seconds 8] [--runs 3] [--smoke]
 
-One alert a request, each of a group of its own (10 labels, about 1 KB), open-loop: a request has an intended time, and
-the latency counts from there to the moment at which the sink has read the message for it whole, so a stall hides
-nothing. In the same run and into the same sink: a bare `aiohttp` POST of the message (the limit), `tocsin run` on a
-fresh directory over its webhook channel, and Alertmanager with `group_wait: 0s`, where it is installed. Prints one JSON
-document; exit 1 when a notification is missing or came twice.
+Alerts as Prometheus sends them (`POST /api/v2/alerts`, 10 labels, about 0.7 KB, some in one request), each of a group
+of its own, open-loop: a request has an intended time, and the latency counts from there to the moment at which the sink
+has read the message for the alert whole, so a stall hides nothing. In the same run and into the same sink: a bare
+`aiohttp` POST of the message (the limit), `tocsin run` on a fresh directory over its webhook channel, and Alertmanager
+with `group_wait: 0s`, where it is installed. Prints one JSON document; exit 1 when a notification is missing or came
+twice.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 import yaml
@@ -78,32 +79,35 @@ class Sink:
 class OpenLoop:
     """Requests at intended times over kept-alive connections."""
 
-    def __init__(self, address: tuple[str, int], path: str) -> None:
-        self._path = path
+    def __init__(self, address: tuple[str, int]) -> None:
         self._free: asyncio.Queue[Connection] = asyncio.Queue()
         for _ in range(CONNECTIONS_MAX):
             self._free.put_nowait(Connection(address))
 
-    async def send(self, bodies: Sequence[tuple[int, bytes]], rate: float) -> dict[int, float]:
-        """Send (number, body), `rate` a second; number -> intended time.
+    async def send(self, numbers: Sequence[int], rate: float, together: int) -> dict[int, float]:
+        """Send the alerts of `numbers`, `rate` a second and some `together`; number -> intended time.
 
         Raises:
             RuntimeError: one was not answered with 2xx.
         """
+        portions = [numbers[start : start + together] for start in range(0, len(numbers), together)]
+        bodies = [b"[" + b",".join(map(alert, portion)) + b"]" for portion in portions]
         start = time.perf_counter() + 0.05
-        intended = {number: start + place / rate for place, (number, _) in enumerate(bodies)}
+        intended: dict[int, float] = {}
         tasks = []
-        for number, content in bodies:
-            if (wait := intended[number] - time.perf_counter()) > 0:
+        for place, portion in enumerate(portions):
+            at = start + place * together / rate
+            intended |= dict.fromkeys(portion, at)
+            if (wait := at - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
-            tasks.append(asyncio.create_task(self._one(content)))
+            tasks.append(asyncio.create_task(self._one(bodies[place])))
         await asyncio.gather(*tasks)
         return intended
 
     async def _one(self, content: bytes) -> None:
         connection = await self._free.get()
         try:
-            status, answer = await connection.request("POST", self._path, content)
+            status, answer = await connection.request("POST", "/api/v2/alerts", content)
         finally:
             self._free.put_nowait(connection)
         if not 200 <= status < 300:
@@ -125,7 +129,16 @@ def summary(sink: Sink, intended: dict[int, float]) -> dict[str, Any]:
     return {"to_sink_ms": found.summary(), "missing": missing, "doubled": doubled, "ok": not missing and not doubled}
 
 
-async def bare(rate: float, count: int, first: int) -> dict[str, Any]:
+class Asked(NamedTuple):
+    """One load: `count` alerts from number `first` on, `rate` a second, so many `together` in a request."""
+
+    rate: float
+    count: int
+    first: int
+    together: int
+
+
+async def bare(load: Asked) -> dict[str, Any]:
     """The message of each alert, posted by aiohttp at once."""
     async with Sink() as sink, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=IN_FLIGHT)) as session:
 
@@ -134,7 +147,8 @@ async def bare(rate: float, count: int, first: int) -> dict[str, Any]:
                 await answer.read()
 
         start = time.perf_counter() + 0.05
-        intended = {number: start + place / rate for place, number in enumerate(range(first, first + count))}
+        numbers = range(load.first, load.first + load.count)
+        intended = {number: start + place / load.rate for place, number in enumerate(numbers)}
         tasks = []
         for number in intended:
             content = body(number)
@@ -145,7 +159,7 @@ async def bare(rate: float, count: int, first: int) -> dict[str, Any]:
         return summary(sink, intended)
 
 
-async def tocsin(rate: float, count: int, first: int) -> dict[str, Any]:
+async def tocsin(load: Asked) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="tocsin-notify-") as folder:
         async with Sink() as sink:
             hook = {"type": "webhook", "url": sink.url, "in_flight_max": IN_FLIGHT}
@@ -157,12 +171,10 @@ async def tocsin(rate: float, count: int, first: int) -> dict[str, Any]:
             path = Path(folder) / "tocsin.yaml"
             path.write_text(yaml.safe_dump(tree), encoding="utf-8")
             async with started(path) as running:
-                load = OpenLoop(running.address, "/api/v1/alerts")
-                cpu, intended = await _measured(load, sink, rate, count, first, running.pid, body)
-                return {**summary(sink, intended), "cpu_ms_per_alert": round(cpu / count * 1000, 3)}
+                return await _measured(OpenLoop(running.address), sink, load, running.pid)
 
 
-async def peer(rate: float, count: int, first: int) -> dict[str, Any]:
+async def peer(load: Asked) -> dict[str, Any]:
     """Alertmanager.
 
     Raises:
@@ -172,46 +184,44 @@ async def peer(rate: float, count: int, first: int) -> dict[str, Any]:
         receiver = {"name": "sink", "webhook_configs": [{"url": sink.url, "send_resolved": False}]}
         route = {"receiver": "sink", "group_by": ["alertname"], "group_wait": "0s", "group_interval": "5m"}
         async with alertmanager(yaml.safe_dump({"receivers": [receiver], "route": route})) as (pid, address):
-            load = OpenLoop(address, "/api/v2/alerts")
-            cpu, intended = await _measured(load, sink, rate, count, first, pid, _as_prometheus)
-            return {**summary(sink, intended), "cpu_ms_per_alert": round(cpu / count * 1000, 3)}
+            return await _measured(OpenLoop(address), sink, load, pid)
 
 
-def _as_prometheus(number: int) -> bytes:
-    alert = json.loads(body(number))["alerts"][0]
-    wanted = {name: alert[name] for name in ("labels", "annotations", "startsAt", "generatorURL")}
-    return json.dumps([wanted], separators=(",", ":")).encode()
+def alert(number: int) -> bytes:
+    """One alert as Prometheus sends it."""
+    whole = json.loads(body(number))["alerts"][0]
+    wanted = {name: whole[name] for name in ("labels", "annotations", "startsAt", "generatorURL")}
+    return json.dumps(wanted, separators=(",", ":")).encode()
 
 
-async def _measured(
-    load: OpenLoop, sink: Sink, rate: float, count: int, first: int, pid: int, made: Any
-) -> tuple[float, dict[int, float]]:
-    """CPU seconds of the process, and the intended times, of `count` alerts after a warm-up."""
-    warm = range(first + count, first + count + max(1, int(rate * WARM_SECONDS)))
-    await load.send([(number, made(number)) for number in warm], rate)
+async def _measured(loop: OpenLoop, sink: Sink, load: Asked, pid: int) -> dict[str, Any]:
+    """What a program makes of `load` after a warm-up."""
+    behind = load.first + load.count
+    warm = range(behind, behind + max(1, int(load.rate * WARM_SECONDS)))
+    await loop.send(warm, load.rate, load.together)
     await sink.has(warm)
-    bodies = [(number, made(number)) for number in range(first, first + count)]
     before = process_cpu_seconds(pid)
-    intended = await load.send(bodies, rate)
+    intended = await loop.send(range(load.first, behind), load.rate, load.together)
     await sink.has(list(intended))
     cpu = process_cpu_seconds(pid) - before
-    load.close()
-    return cpu, intended
+    loop.close()
+    return {**summary(sink, intended), "cpu_ms_per_alert": round(cpu / load.count * 1000, 3)}
 
 
-async def measure(rate: float, seconds: float, runs: int) -> dict[str, Any]:
+async def measure(rate: float, seconds: float, runs: int, together: int) -> dict[str, Any]:
     count = int(rate * seconds)
     found: dict[str, list[dict[str, Any]]] = {"aiohttp_post": [], "tocsin": [], "alertmanager": []}
     left_out = ""
     for number in range(runs):
-        first = (number + 1) * 1_000_000
+        load = Asked(rate, count, (number + 1) * 1_000_000, together)
         for name, program in (("aiohttp_post", bare), ("tocsin", tocsin), ("alertmanager", peer)):
             try:
-                found[name].append(one := await program(rate, count, first))
+                found[name].append(one := await program(load))
                 say(f"{name}: {one['to_sink_ms']}")
             except LeftOut as reason:
                 left_out = str(reason)
-    document: dict[str, Any] = {"load": {"rate": rate, "seconds": seconds, "runs": runs, "alerts": count}}
+    asked = {"rate": rate, "per_request": together, "seconds": seconds, "runs": runs, "alerts": count}
+    document: dict[str, Any] = {"load": asked}
     for name, results in found.items():
         if results:
             figures = {pick: spread([one["to_sink_ms"][pick] for one in results]) for pick in ("p50", "p99", "max")}
@@ -226,6 +236,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rate", type=float, default=500.0, help="alerts a second")
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--per-request", type=int, default=5, help="alerts of one request; Prometheus sends up to 64")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--smoke", action="store_true", help="small: does it work at all?")
     asked = parser.parse_args()
@@ -233,7 +244,9 @@ def main() -> int:
         asked.rate, asked.seconds, asked.runs = 50.0, 1.0, 1
     if not 0 < asked.rate * asked.seconds <= ALERTS_MAX:
         parser.error(f"at most {ALERTS_MAX} alerts")
-    found = stamped("notify", asked.smoke, asyncio.run(measure(asked.rate, asked.seconds, asked.runs)))
+    found = stamped(
+        "notify", asked.smoke, asyncio.run(measure(asked.rate, asked.seconds, asked.runs, asked.per_request))
+    )
     print(json.dumps(found, indent=1))
     return 0 if right(found) else 1
 
