@@ -110,6 +110,7 @@ async def _page(
     told, told_more = view.told(deliveries, rules, now)
     shown = view.head(incident, rules, now)
     query = f"t={quote(asked.token)}&" if asked.token else ""
+    again = f"{quote(key)}?{query}".rstrip("?&")
     return rendered(
         "incident.html",
         became.status if became else 200,
@@ -128,7 +129,8 @@ async def _page(
         alerts_total=members.total,
         alerts_more=members.total - len(members.items),
         timeline=view.timeline(lines.items, rules, now),
-        newest=f"{quote(key)}?{query}".rstrip("?&") if asked.before else "",
+        again=again,
+        newest=again if asked.before else "",
         older=f"{quote(key)}?{query}before={quote(lines.next)}" if lines.next else "",
     )
 

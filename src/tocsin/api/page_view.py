@@ -74,7 +74,10 @@ def head(found: dict[str, Any], rules: Rules, now: Instant) -> dict[str, Any]:
     parts = [
         one_line(found.get("service") or ""),
         f"team {one_line(found['team'])}" if found.get("team") else "",
+        f"assigned to {person(found['assignee'], rules)}" if found.get("assignee") else "",
         f"opened {moment(found.get('opened_at'), now)}",
+        f"resolved {moment(found['resolved_at'], now)}" if found.get("resolved_at") else "",
+        f"closed {moment(found['closed_at'], now)}" if found.get("closed_at") else "",
     ]
     return {
         "severity": found["severity"],

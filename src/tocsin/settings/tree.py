@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -42,6 +43,7 @@ from tocsin.settings.values import (
     PositiveDuration,
     Secret,
     duration_text,
+    is_loopback,
     looked_up,
     split_listen,
 )
@@ -325,6 +327,9 @@ class Settings(Part):
         circles = cycles({name: service.depends_on for name, service in self.services.items()})
         found += [f"services need one another in a circle: {' -> '.join((*circle, circle[0]))}" for circle in circles]
         found += coverage.warnings(self.rules())
+        outside = urlsplit(self.http.external_url).hostname or ""
+        if outside and not is_loopback(outside) and not self.http.tokens:
+            found.append("http.external_url without a token: whoever reaches it may do everything; set http.tokens")
         if self.servers and self.http.external_url and not self.http.link_secret:
             found.append(
                 "messages carry no link to acknowledge with one tap, and none that opens an incident without a token; "

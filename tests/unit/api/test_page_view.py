@@ -152,3 +152,16 @@ def test_the_settings_say_how_long_a_link_lasts(tmp_path: Path) -> None:
     links = links_of(settings, lambda: NOW)
     link = links.opened(links.acknowledge("inc_x", "user:ana", "ntf_1").rpartition("/")[2])
     assert link.expires - NOW.timestamp() == 301
+
+
+@pytest.mark.parametrize(
+    ("http", "warned"),
+    [
+        ({"external_url": "https://t.example"}, True),
+        ({"external_url": "http://127.0.0.1:9393"}, False),
+        ({}, False),
+    ],
+)
+def test_an_address_for_everybody_without_tokens_is_warned_of(http: dict[str, str], warned: bool) -> None:
+    warnings = Settings(http=HttpPart(**http)).warnings()
+    assert any("http.tokens" in one for one in warnings) == warned
