@@ -100,7 +100,8 @@ async def test_what_would_be_said_of_the_example_of_an_event(rig: Any) -> None:
 
 async def test_what_a_delivery_said(rig: Any) -> None:
     incident = await rig.declared("Checkout is slow")
-    rows = (await rig.client.get("/api/v1/deliveries", params={"incident": incident})).json()["items"]
+    while not (rows := (await rig.client.get("/api/v1/deliveries", params={"incident": incident})).json()["items"]):
+        pass
     found = await explained(rig, incident=rows[0]["delivery_id"])
     assert (found["event"], found["channel"]) == ("incident.opened", "console")
 
