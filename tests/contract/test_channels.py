@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,37 @@ from contract.channel_kits import (
 from contract.servicenow_kit import servicenow
 from contract.vendor_kits import pagerduty, sms, teams, voice
 from tocsin.notify.channels.console import Console
+
+DIGEST: dict[str, Any] = {
+    "type": "digest",
+    "reason": "over_limit",
+    "actor": "tocsin",
+    "event_id": "ntf_aadigest.1",
+    "recorded_at": "2026-11-21T12:05:00Z",
+    "incident": {
+        **dict.fromkeys(("id", "number", "service", "team", "assignee", "acknowledged_by", "summary"), ""),
+        "version": 0,
+        "title": "260 messages about 30 incidents",
+        "severity": "high",
+        "status": "open",
+        "acknowledged_at": None,
+        "labels": {},
+        "links": {},
+    },
+    "digest": {
+        "count": 260,
+        "since": "2026-11-21T12:00:00Z",
+        "until": "2026-11-21T12:05:00Z",
+        "incidents": [
+            {"id": f"inc_{n}", "number": f"INC-{n}", "title": f"Disk {n} is full", "severity": "high", "status": "open"}
+            for n in range(25)
+        ],
+        "more": 5,
+        "by_severity": {"high": 30},
+        "by_step": {"incident.opened": 260},
+    },
+}
+"""As `notify.digest` makes it."""
 
 every = pytest.mark.parametrize("kit", [console, webhook, email, slack, pagerduty, teams, sms, voice, servicenow])
 networked = pytest.mark.parametrize("kit", [webhook, email, slack, pagerduty, teams, sms, voice, servicenow])
@@ -137,3 +169,13 @@ async def test_a_terminal_that_does_not_read_delays_nobody() -> None:
         with ours.makefile("w") as stream:
             sent = await Console("console", stream).send(effect(), possible_duplicate=False)
     assert sent.outcome == "failed"
+
+
+@pytest.mark.parametrize("kit", [console, webhook, email, slack, teams, sms, voice])
+async def test_a_digest_says_what_it_stands_for(kit: KitMaker) -> None:
+    async with kit("ok") as one:
+        assert (await one.send(effect(delivery="ntf_aadigest", context=DIGEST))).outcome == "delivered"
+        (arrived,) = one.arrived()
+        assert "260" in arrived.text
+        assert "30 incidents" in arrived.text
+        assert kit is console or "Disk 0 is full" in arrived.text

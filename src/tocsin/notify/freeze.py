@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from tocsin.domain import events as ev
 from tocsin.domain.instant import Instant
-from tocsin.notify.state import COUNTED_MAX, Answer, Bundle, Delivery, Lane, Ledger, Muted, Told
+from tocsin.domain.rules.notification import COUNTED_MAX
+from tocsin.notify.state import Answer, Bundle, Delivery, Lane, Ledger, Muted, Told
 from tocsin.wire.frozen import Freezing, Part, Thawing
 
 DELIVERIES: Final = "deliveries"

@@ -27,6 +27,8 @@ NOTE_MAX: Final = 4000
 LINKS_FIRST: Final = ("runbook", "dashboard", "generator")
 ROWS_MAX: Final = 50
 """Incidents that a digest names: more are counted, and better looked up."""
+TITLE_MAX: Final = 140
+"""Characters of a title in a subject: cut alike, whatever stands in the brackets before it."""
 NAMES_MAX: Final = 8
 """Others who were told: more are counted."""
 
@@ -135,7 +137,7 @@ def message_of(context: Mapping[str, Any]) -> Message:
     number, title = one_line(incident.get("number", "")), one_line(incident.get("title", ""))
     good = kind in _GOOD
     return Message(
-        subject=one_line(f"[{_tag(kind, context, incident) or 'tocsin'}] {number} {title}", 200),
+        subject=one_line(f"[{_tag(kind, context, incident) or 'tocsin'}] {number} {cut_text(title, TITLE_MAX)}", 300),
         headline=_headline(kind, context, incident) or "A message of which nothing is known",
         good=good,
         asks=not good and _asks(context, incident),
@@ -287,6 +289,7 @@ def _facts(context: Mapping[str, Any], incident: Mapping[str, Any]) -> list[tupl
         ("Team", incident.get("team", "")),
         ("Acknowledged", incident.get("acknowledged_by", "")),
         ("Also told", _others(context.get("also") or ())),
+        ("Instead of", (context.get("fallback") or {}).get("channel", "")),
         ("Late by", f"{late:.0f} s" if late >= 1 else ""),
         ("Suppressed", _suppression(context.get("suppressed"))),
         ("Happened", instant_text(context.get("recorded_at"))),

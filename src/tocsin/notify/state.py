@@ -9,7 +9,6 @@ has answered: for those everything may be planned.
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
@@ -17,15 +16,13 @@ import msgspec
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.events import Joined
 from tocsin.domain.instant import Instant
+from tocsin.domain.rules.notification import COUNTED_FOR, COUNTED_MAX
 from tocsin.notify.line import Lane, Line
 
 __all__ = ["DIGEST", "Answer", "Bundle", "Delivery", "Lane", "Ledger", "Line", "Muted", "Told"]
 
 DIGEST: Final = "digest"
 """Kind of the deadline at which a bundle is closed, and the step of the digest."""
-COUNTED_MAX: Final = 1000
-COUNTED_FOR: Final = timedelta(hours=1)
-"""How many sends of one place are remembered, and for how long: no limit looks further."""
 
 
 class Delivery(msgspec.Struct, kw_only=True):

@@ -195,7 +195,8 @@ class Effects:
             return Sent("refused", "channel not configured")
         try:
             async with asyncio.timeout(channel.timeout_seconds + SEND_GRACE):
-                return await channel.send(effect, possible_duplicate=possible_duplicate)
+                repeated = possible_duplicate or bool(effect.context.get("possible_duplicate"))  # somebody asked for it
+                return await channel.send(effect, possible_duplicate=repeated)
         except TimeoutError:
             return Sent("failed", f"no answer within {channel.timeout_seconds + SEND_GRACE:g} s")
         except Exception as error:  # a channel's bug must not stop the other channels; the error may quote a secret

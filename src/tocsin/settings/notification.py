@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from tocsin.domain import rules as domain
-from tocsin.notify.state import COUNTED_FOR, COUNTED_MAX
+from tocsin.domain.rules.notification import COUNTED_FOR, COUNTED_MAX
 from tocsin.settings.part import Part
 from tocsin.settings.problem import suggestion
 from tocsin.settings.references import CONSOLE

@@ -16,6 +16,7 @@ from tocsin.notify.decide import Notify
 from tocsin.notify.state import Ledger
 from tocsin.stage import DeliveryResult, Room
 from tocsin.topics import ESCALATIONS
+from tocsin.wire.frozen import Freezing
 from unit.escalate.story import T0, Story, Subject, escalation
 from unit.notify.desk import notify
 
@@ -53,6 +54,8 @@ class World:
             Subject(chance.choice([Severity.LOW, Severity.HIGH]), incident_id=f"inc_{n}") for n in range(3)
         ]
         self.under_way: list[tuple[str, int]] = []
+        self.freezing: Freezing | None = None
+        self.slices: list[bytes] = []
 
     def step(self) -> None:
         self.minutes += self.chance.choice([0.0, 0.5, 2.0])
@@ -76,6 +79,16 @@ class World:
             self.sees(self.notify.give(result, self.minutes))
 
     def sees(self, written: list[ev.Event]) -> None:
+        stage = self.notify.stage
+        assert isinstance(stage, Notify)
+        for event in written:
+            for part, key in stage.touched(self.notify.state, event) if self.freezing else ():
+                self.freezing.touch(part, key)  # type: ignore[union-attr]
+        if self.freezing is None and self.chance.random() < 0.02:
+            self.freezing = stage.freeze(self.notify.state)
+            self.freezing.slice_items = 1
+        elif self.freezing and self.chance.random() < 0.2 and (slice_ := self.freezing.sweep()):
+            self.slices.append(slice_)
         self.under_way += [(one.delivery_id, one.attempt) for one in written if isinstance(one, ev.DeliveryAttempted)]
 
     def next_event(self, subject: Subject) -> ev.IncidentEvent | None:
@@ -132,14 +145,15 @@ def problems(world: World) -> Iterator[str]:
             yield f"{event.id}: early, or its repeat is due already"
     if set(steps) - done != set(world.notify.state.deliveries):
         yield "the ledger does not hold exactly what is unfinished"
-    if thawed(world.notify) != world.notify.state:
+    if thawed(world) != world.notify.state:
         yield "what was written down is not what is read back"
 
 
-def thawed(story: Story[Ledger]) -> Ledger:
+def thawed(world: World) -> Ledger:
+    """The state as it is read back; it was written down while it changed."""
     stage = Notify(0, 1)
-    freezing = stage.freeze(story.state)
-    slices = [*iter(freezing.sweep, None)]
+    freezing = world.freezing or stage.freeze(world.notify.state)
+    slices = [*world.slices, *iter(freezing.sweep, None)]
     freezing.seal()
     return stage.thaw([*slices, *iter(freezing.rest, None)])[0]
 

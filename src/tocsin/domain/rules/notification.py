@@ -23,6 +23,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Event types that it carries; empty = for the team those of `NotifyRules.events`, for others none."""
 
 
+COUNTED_MAX: Final = 1000
+COUNTED_FOR: Final = timedelta(hours=1)
+"""How many messages of one place are remembered, and for how long: no limit looks further."""
+
+
 class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """How much one place of a channel (its own address, or that of one recipient) is told one by one."""
 
@@ -37,6 +42,12 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     """The same for pages."""
     bundle: timedelta = timedelta()
     """How long any message that is no page waits for others, to go out with them; 0 = not at all."""
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.messages <= COUNTED_MAX and 0 <= self.pages <= COUNTED_MAX):
+            raise ValueError(f"messages and pages of a limit are 0 to {COUNTED_MAX}")
+        if not timedelta() < self.per <= COUNTED_FOR:
+            raise ValueError(f"per of a limit is at most {COUNTED_FOR}")
 
 
 class NotifyRules(msgspec.Struct, frozen=True, kw_only=True):
