@@ -4,7 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import re
+import time
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -153,3 +157,15 @@ def test_a_token_is_one_of_those_there_are() -> None:
         assert not is_token(["new", "old"], given_one)
     assert not is_token([], "")
     assert not is_token([""], "")
+
+
+def test_the_function_of_the_handbook_tells_what_is_genuine() -> None:
+    page = files("tocsin").joinpath("docs/webhooks.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    space: dict[str, Any] = {}
+    exec(compile(code, "webhooks.md", "exec"), space)  # noqa: S102 - a page of ours
+    stamp = str(int(time.time()))
+    headers = {**GOOD, "webhook-timestamp": stamp, "webhook-signature": signatures([OTHER, KEY], ID, stamp, BODY)}
+    assert space["genuine"](KEY, headers, BODY)
+    assert not space["genuine"](KEY, headers, BODY + b" ")
+    assert not space["genuine"](KEY, GOOD, BODY), "too old"
