@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.slack_server import problem_of
+from contract.slack_refusals import problem_of
 from tocsin.domain.lifecycle import AFTER, Status
 from tocsin.notify.channel import Words
 from tocsin.notify.channels import slack_blocks as look
