@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from email.message import EmailMessage
 from typing import Any
 
-from contract.receivers import HttpReceiver, SmtpReceiver, http_receiver, smtp_receiver
+from contract.receivers import SMTP_FAULTS, HttpReceiver, SmtpReceiver, http_receiver, smtp_receiver
 from contract.slack_server import CHANNEL, TEST_NOW, TOKEN, SlackServer, slack_server
 from tocsin.notify.channel import Channel, Sent
 from tocsin.notify.channels.console import Console
@@ -111,11 +111,17 @@ def text_of(mail: EmailMessage, kind: str = "plain") -> str:
     return content
 
 
+MAIL_MODES = ("hang", "reset", "slow", "cut", *SMTP_FAULTS)
+"""What a mail server may do besides answering."""
+
+
 @asynccontextmanager
 async def email(mode: str) -> AsyncIterator[Kit]:
     data = {"failing": "451 try later", "refusing": "554 no"}.get(mode, "250 queued")
-    async with smtp_receiver(data=data, mode=mode if mode in ("hang", "reset") else "ok") as receiver:
-        channel = email_to(receiver, timeout_seconds=SHORT if mode == "hang" else 10.0)
+    async with smtp_receiver(data=data, mode=mode if mode in MAIL_MODES else "ok") as receiver:
+        never_ends = mode in ("hang", "silent", "drip")
+        tls = "starttls" if mode == "bad_tls" else "none"
+        channel = email_to(receiver, timeout_seconds=SHORT if never_ends else 10.0, tls=tls)
         if mode == "gone":
             await receiver.stop()
         yield Kit(

@@ -2,10 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.policy import default as default_policy
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from contract.channel_kits import CONTEXT, effect, email_to, text_of
 from contract.receivers import SmtpReceiver, smtp_receiver
@@ -26,6 +30,13 @@ async def test_a_mail_goes_to_the_contacts_and_without_them_to_the_channel() -> 
         )
         await mailed(effect(contacts={"phone": ("1",)}), receiver=receiver)
     assert receiver.recipients == [["a@b.example"], ["ops@b.example"]]
+
+
+async def test_an_address_that_would_be_decoded_is_none() -> None:
+    async with smtp_receiver() as receiver:
+        encoded = "=?utf-8?q?a=0d=0aBcc=3a?=@b.example"
+        await mailed(effect(contacts={"email": (encoded, "a@b.example")}), receiver=receiver)
+    assert receiver.recipients == [["a@b.example"]]
 
 
 async def test_a_mail_for_nobody_is_refused() -> None:
@@ -183,6 +194,42 @@ def test_a_mail_that_asks_nobody_has_none(more: dict[str, Any]) -> None:
     for kind in ("plain", "html"):
         assert "/a/inc_" not in text_of(mail, kind)
         assert "/i/inc_aaonlyfortests" in text_of(mail, kind)
+
+
+HEADERS = {
+    "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted", "Importance",
+    "X-Auto-Response-Suppress", "X-Tocsin-Delivery", "X-Tocsin-Incident", "MIME-Version", "Content-Type",
+}  # fmt: skip
+TAGS = {"a", "body", "br", "div", "h1", "head", "html", "meta", "p", "span", "style", "table", "td", "title", "tr"}
+UGLY = st.text(st.characters(exclude_categories=()), max_size=80) | st.sampled_from(
+    [
+        "\r\nBcc: x@c.example",
+        "=?utf-8?q?=0d=0aBcc=3a=20x=40c.example?=",
+        "<script>alert(1)</script>",
+        "\ud800",
+        "\u2028X: y",
+        "--==",
+    ]
+)
+
+
+@example(texts=("=?utf-8?q?=0d=0aBcc=3a=20x=40c.example?=",) * 8)
+@given(texts=st.tuples(*[UGLY] * 8))
+def test_no_text_makes_a_header_or_a_tag(texts: tuple[str, ...]) -> None:
+    title, number, service, note, actor, subject, body, name = texts
+    about = {
+        **CONTEXT["incident"],
+        "title": title,
+        "number": number,
+        "service": service,
+        "links": {name: "https://a.b/"},
+    }
+    for wording in (Template(), Template(subject=subject, body=body)):
+        mail = written({**CONTEXT, "incident": about, "note": note, "actor": actor}, wording=wording)
+        read = message_from_bytes(mail.as_bytes(), policy=default_policy)
+        assert set(read.keys()) == HEADERS
+        assert len(read.keys()) == len(HEADERS)
+        assert set(re.findall(r"</?([a-zA-Z!][a-z0-9]*)", text_of(read, "html"))) <= TAGS | {"!doctype"}
 
 
 def test_what_somebody_asked_to_send_again_says_so() -> None:

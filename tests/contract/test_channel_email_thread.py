@@ -17,11 +17,11 @@ from tocsin.notify.channels.email import Email
 INCIDENTS = ("inc_aaonlyfortests", "inc_abanotherincident")
 
 
-def mail(incident: str, n: int, handle: str = "", **context: Any) -> EmailMessage:
+def mail(incident: str, n: int, handle: str = "", title: str = "", **context: Any) -> EmailMessage:
     channel = Email("mail", "127.0.0.1", "tocsin@a.example", tls="none", around=Around(instance="prod.a.example"))
-    about = {**CONTEXT["incident"], "id": incident, "number": f"INC-{incident}", "title": f"About {incident}"}
-    given = {**CONTEXT, "incident": about, **context}
-    one = effect(delivery=f"ntf_{incident[4:]}{n}", context=given, handle=handle)
+    about = {**CONTEXT["incident"], "id": incident, "number": f"INC-{incident}", "title": title or f"About {incident}"}
+    given_context = {**CONTEXT, "incident": about, **context}
+    one = effect(delivery=f"ntf_{incident[4:]}{n}", context=given_context, handle=handle)
     return channel.mail(one, ["ops@b.example"], possible_duplicate=False)
 
 
@@ -84,6 +84,16 @@ def threads(mails: Sequence[EmailMessage], *, same_subject: bool = False, known_
 
 
 SCHOOLS: list[dict[str, bool]] = [{}, {"same_subject": True}, {"known_only": True}]
+
+
+def test_a_long_title_is_cut_alike_in_all_subjects() -> None:
+    long = "Disk of a host with a long name " * 9
+    subjects = {
+        str(mail(INCIDENTS[0], n, title=long, **more)["Subject"])
+        for n, more in enumerate(({}, {"escalation": None}, {"type": "incident.resolved", "escalation": None}))
+    }
+    assert len(subjects) == 3
+    assert len({plain_subject(subject) for subject in subjects}) == 1
 
 
 @pytest.mark.parametrize("school", SCHOOLS)

@@ -73,7 +73,7 @@ def line_of(effect: Effect, *, possible_duplicate: bool, words: Words | None = N
         "PAGE" if effect.page else "",
         message.severity,
         message.number,
-        f"{message.headline}: {message.title}",
+        f"{message.headline}: {message.subject.removeprefix('[Digest] ') if message.rows else message.title}",
         f"[{facts['Service']}]" if "Service" in facts else "",
         f"alerts {facts['Alerts']}" if "Alerts" in facts else "",
         f"-> {effect.recipient}",

@@ -17,6 +17,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -43,6 +44,7 @@ BODY_MAX: Final = 20_000
 DUPLICATE_HEADER: Final = "X-Tocsin-Possible-Duplicate"
 
 _ADDRESS: Final = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f]+@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f]+")
+_ENCODED: Final = "=?"
 _ATOM: Final = re.compile(r"[^A-Za-z0-9.-]+")
 _IDENTIFIER: Final = re.compile(r"<[A-Za-z0-9_.+=-]{1,200}@[A-Za-z0-9_.-]{1,200}>")
 _BLANK_LINES: Final = re.compile(r"\n\s*\n")
@@ -103,7 +105,7 @@ class Email:
             return Sent("refused", "no address: neither the recipient nor the channel has one")
         try:
             mail = self.mail(effect, recipients, possible_duplicate=possible_duplicate)
-        except (ValueError, LookupError, jinja2.TemplateError) as error:
+        except (ValueError, LookupError, MessageError, jinja2.TemplateError) as error:
             return Sent("refused", self._detail(f"the message cannot be written: {error}"))
         return await self._transmit(mail, recipients)
 
@@ -131,7 +133,7 @@ class Email:
                 await client.quit()
         except TimeoutError:
             return accepted or Sent("failed", f"no answer within {self.timeout_seconds:g} s")
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        except (aiosmtplib.SMTPException, OSError, ValueError, MessageError) as error:
             return accepted or Sent(_outcome(error), self._detail(f"{type(error).__name__}: {error}"))
         finally:
             client.close()
@@ -155,7 +157,7 @@ class Email:
         possible_duplicate = possible_duplicate or bool(effect.context.get("possible_duplicate"))
         message = message_of(effect.context)
         words = self._around.wording.words(self.name, self.kind, effect.context) or Words()
-        subject = one_line(words.subject, SUBJECT_MAX) or message.subject
+        subject = _plain(one_line(words.subject, SUBJECT_MAX) or message.subject)
         mail = EmailMessage(policy=SMTP_POLICY)
         mail["From"] = self._sender
         mail["To"] = tuple(Address(addr_spec=address) for address in recipients)
@@ -169,7 +171,7 @@ class Email:
         mail["X-Auto-Response-Suppress"] = "OOF, AutoReply"  # Exchange does not read Auto-Submitted
         mail["X-Tocsin-Delivery"] = effect.delivery_id
         if message.incident_id:
-            mail["X-Tocsin-Incident"] = message.incident_id
+            mail["X-Tocsin-Incident"] = _LOCAL.sub("", message.incident_id)
         if effect.page:
             mail["Importance"] = "high"
         if possible_duplicate:
@@ -223,14 +225,24 @@ class Email:
 def good_addresses(addresses: Iterable[str]) -> list[str]:
     """The bare addresses that can be written to, each once; a name in front is dropped."""
     bare = (parseaddr(address)[1] for address in addresses)
-    return list(dict.fromkeys(one for one in bare if len(one) <= ADDRESS_MAX and _ADDRESS.fullmatch(one)))
+    return list(dict.fromkeys(one for one in bare if _is_address(one)))
+
+
+def _is_address(text: str) -> bool:
+    return len(text) <= ADDRESS_MAX and _ENCODED not in text and _ADDRESS.fullmatch(text) is not None
+
+
+def _plain(text: str) -> str:
+    """`text` without what begins an encoded word (RFC 2047): `email` would decode what a source wrote so, and line
+    breaks in it would become headers."""
+    return text.replace(_ENCODED, "= ?")
 
 
 def _mailbox(option: str, text: str) -> Address:
     name, bare = parseaddr(text)
-    if len(bare) > ADDRESS_MAX or not _ADDRESS.fullmatch(bare):
+    if not _is_address(bare):
         raise ValueError(f"{option}: {text!r} is not an e-mail address")
-    return Address(display_name=one_line(name), addr_spec=bare)
+    return Address(display_name=_plain(one_line(name)), addr_spec=bare)
 
 
 def _trust(ca_file: str) -> ssl.SSLContext:
@@ -259,7 +271,9 @@ def _outcome(error: Exception) -> str:
     elif isinstance(error, aiosmtplib.SMTPResponseException):
         permanent = error.code >= 500
     else:
-        permanent = isinstance(error, ValueError | aiosmtplib.SMTPNotSupported) and not isinstance(error, OSError)
+        permanent = isinstance(error, ValueError | MessageError | aiosmtplib.SMTPNotSupported) and not isinstance(
+            error, OSError
+        )
     return "refused" if permanent else "failed"
 
 
