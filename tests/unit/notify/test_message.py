@@ -96,3 +96,52 @@ def test_instants_are_shown_in_utc_and_anything_else_as_it_is() -> None:
     assert instant_text("2026-11-21T13:05:00+01:00") == "2026-11-21 12:05:00 UTC"
     assert instant_text("soon") == "soon"
     assert instant_text(None) == ""
+
+
+def fact(context: dict[str, Any], label: str) -> str:
+    return dict(message_of(context).facts).get(label, "")
+
+
+def test_others_who_were_told_are_named_once_and_not_endlessly() -> None:
+    also = [{"recipient": f"user:u{n}", "channel": channel} for n in range(11) for channel in ("sms", "mail", "sms")]
+    assert fact({"also": also}, "Also told").startswith("u0 (sms, mail), u1 (sms, mail), ")
+    assert fact({"also": also}, "Also told").endswith("u7 (sms, mail) and 3 more")
+    assert fact({"also": [{"recipient": "channel:ops", "channel": "ops"}]}, "Also told") == "ops"
+    assert fact({"also": []}, "Also told") == ""
+
+
+def test_what_changed_is_told_in_the_words_of_the_scheme() -> None:
+    since = {
+        "recorded_at": at(0).isoformat(),
+        "severity": "high",
+        "severity_label": "P2",
+        "status": "open",
+        "alerts": 0,
+    }
+    incident = {"severity": "critical", "severity_label": "P1", "status": "investigating", "alerts": 2}
+    assert fact({"since": since, "incident": incident}, "Changed") == (
+        "severity from P2 to P1, status from open to investigating, alerts from 0 to 2 (since 2026-11-21 12:00:00 UTC)"
+    )
+
+
+def test_a_digest_counts_what_it_does_not_name() -> None:
+    rows = [{"number": f"INC-{n}", "title": "x", "severity": "low", "id": f"inc_{n}"} for n in range(60)]
+    message = message_of({"digest": {"count": 1200, "incidents": rows, "more": 40}})
+    assert (len(message.rows), message.more, message.asks) == (50, 50, False)
+    assert message.subject == "[Digest] 100 incidents: INC-0 x and 99 more"
+    assert message.headline == "This stands for 1,200 messages"
+
+
+def test_only_what_is_open_and_unanswered_is_asked_for_and_a_call_always() -> None:
+    asked = {"id": "inc_aa", "status": "open"}
+    assert message_of({"type": "incident.opened", "incident": asked}).asks
+    answered = asked | {"acknowledged_at": "2026-11-21T12:00:00Z", "status": "acknowledged"}
+    assert not message_of({"type": "incident.noted", "incident": answered}).asks
+    assert message_of({"type": "escalation.fired", "incident": answered, "escalation": {"level": 1}}).asks
+    assert not message_of({"type": "incident.opened", "incident": asked, "audience": "management"}).asks
+    assert not message_of({"type": "incident.noted", "incident": asked | {"status": "resolved"}}).asks
+
+
+def test_the_brackets_of_a_subject_hold_no_others() -> None:
+    incident = {"severity": "high", "severity_label": "[P1]", "number": "INC-1", "title": "Disk [a]"}
+    assert message_of({"incident": incident}).subject == "[(P1)] INC-1 Disk [a]"
