@@ -33,6 +33,7 @@ _DELIVERY: Final = {
     "gave_up": ("not delivered", BAD),
     "withdrawn": ("taken back before it was sent", ""),
     "suppressed": ("not sent", ""),
+    "bundled": ("said in a digest", ""),
 }
 _PROMISES: Final = {"acknowledge": "Answer", "resolve": "Resolution", "update": "Next update"}
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -184,13 +185,16 @@ def timeline(items: Iterable[Mapping[str, Any]], rules: Rules, now: Instant) -> 
     return rows
 
 
-_TOGETHER: Final = frozenset({"incident.alert_attached", "incident.alert_resolved", "delivery.delivered"})
+_TOGETHER: Final = frozenset(
+    {"incident.alert_attached", "incident.alert_resolved", "delivery.delivered", "delivery.bundled"}
+)
 _WORDS: Final = {
     "delivery.delivered": "Delivered",
     "delivery.failed": "Delivery failed, is tried again",
     "delivery.gave_up": "Not delivered",
     "delivery.withdrawn": "Message taken back",
     "delivery.suppressed": "Message not sent",
+    "delivery.bundled": "Said in a digest",
     "escalation.fired": "Called",
     "sla.at_risk": "Promise at risk",
     "sla.breached": "Promise missed",

@@ -8,6 +8,7 @@ import pytest
 
 from tocsin.api import page_view as view
 from tocsin.api.links_made import FILE, links_of
+from tocsin.domain.events import BY_TYPE, DeliveryEvent
 from tocsin.domain.rules import Rules, Service, User
 from tocsin.settings import Settings
 from tocsin.settings.tree import HttpPart
@@ -74,6 +75,14 @@ def test_what_became_of_a_message_stands_there_in_words() -> None:
     assert [row["tone"] for row in rows] == ["", "", view.BAD, view.GOOD]
     assert more == 0
     assert view.told([delivery("delivered")] * 60, RULES, NOW)[1] == 10
+
+
+def test_every_end_of_a_message_has_words() -> None:
+    for kind, event in BY_TYPE.items():
+        if issubclass(event, DeliveryEvent):
+            word = kind.removeprefix("delivery.")
+            [row], _ = view.told([delivery(word)], RULES, NOW)
+            assert row["state"] != word or word == "delivered"
 
 
 def test_what_comes_next_says_whom_and_when() -> None:
