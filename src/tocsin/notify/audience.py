@@ -29,6 +29,11 @@ def audience_of(event: Told) -> str:
     return (event.audience if isinstance(event, ev.UpdatedPeople) else "") or TEAM
 
 
+def is_addressed(event: Told) -> bool:
+    """Whether somebody addressed it to another audience than the team: it goes out, whatever is suppressed."""
+    return audience_of(event) != TEAM
+
+
 def routed(event: Told, rules: NotifyRules, *, owed: bool = False) -> dict[str, str]:
     """Channel to audience, in the order of the routes; those of the catch-all when no route is for the team.
 
@@ -49,10 +54,10 @@ def routed(event: Told, rules: NotifyRules, *, owed: bool = False) -> dict[str, 
 
 
 def is_told(event: ev.IncidentEvent, rules: NotifyRules) -> bool:
-    """Whether anybody hears of an incident event."""
+    """Whether anybody hears of an incident event, or somebody was meant to."""
     if is_test(event.header):
         return False
-    announced = _is_announced(event, rules)
+    announced = _is_announced(event, rules) or is_addressed(event)
     return announced or any(_carries(route, event, announced) for route in rules.routes)
 
 

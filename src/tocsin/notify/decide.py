@@ -11,7 +11,7 @@ believed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -23,11 +23,12 @@ from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import Rules
 from tocsin.notify import current, digest, quiet
 from tocsin.notify import freeze as freezing
-from tocsin.notify.audience import for_audience, is_told, routed, told_of
+from tocsin.notify.audience import audience_of, for_audience, is_addressed, is_told, routed, told_of
 from tocsin.notify.evolve import evolve
 from tocsin.notify.personal import as_wished, quiet_until
 from tocsin.notify.plan import (
     CALLS,
+    FALLBACK,
     GOOD_NEWS,
     MERGED,
     Addressed,
@@ -182,7 +183,7 @@ def _on_incident(pen: Pen, event: ev.IncidentEvent) -> Iterator[ev.Event]:
         if known is None:
             yield from quiet.begins(state, event, pen.rules, pen.now)
         if told:
-            yield from _hold_back(pen, event)
+            yield from (_announce if is_addressed(event) else _hold_back)(pen, event)
         if isinstance(event, ev.ResendRequested):
             yield from resent(pen, event)
         return
@@ -276,6 +277,8 @@ def _announce(pen: Pen, event: ev.IncidentEvent, muted: Muted | None = None) -> 
         context["suppressed"] = quiet.said(muted)
     hearers = _hearers(pen, event, owed=muted is not None and muted.owed)
     everyone = [to for to, _ in hearers]
+    if not hearers and is_addressed(event):
+        yield from _for_nobody(pen, event, context)
     for to, audience in hearers:
         for waiting in pen.state.waiting(event.incident_id):
             # The opening still waits, and this message says all that it would have said.
@@ -291,6 +294,14 @@ def _announce(pen: Pen, event: ev.IncidentEvent, muted: Muted | None = None) -> 
         if held:
             planned = replace(planned, send_due_at=max(pen.now, event.header.opened_at + held))
         yield from digest.placed(pen, planned)
+
+
+def _for_nobody(pen: Pen, event: ev.IncidentEvent, context: dict[str, Any]) -> Iterator[ev.Event]:
+    """Somebody addressed an audience that no route is for: the ledger shows it."""
+    audience = audience_of(event)
+    planned = pen.planned(event, Addressed(FALLBACK, f"audience:{audience}", {}), for_audience(context, audience))
+    yield planned
+    yield pen.taken_back(planned, "no_route")
 
 
 def _never_heard(state: Ledger, incident_id: str, channel: str) -> bool:
@@ -343,6 +354,9 @@ def _on_room(pen: Pen, room: Room) -> Iterator[ev.Event]:
         if (following := lane.next(pen.now)) is None:
             return
         delivery = pen.state.deliveries[following]
+        if digest.is_answered(pen.state, delivery):
+            yield pen.withdrawn(delivery, digest.ANSWERED)
+            continue
         yield ev.DeliveryAttempted(
             **pen.of(delivery),
             reason="retry" if delivery.attempt else "first_attempt",

@@ -21,8 +21,9 @@ REQUESTED: Final = "requested"
 
 
 def is_asked_for(context: dict[str, Any]) -> bool:
-    """Whether a person asked for the call that has this context."""
-    return (context.get("escalation") or {}).get("reason") == REQUESTED
+    """Whether a person asked for the call, or wrote the update to an audience, that has this context."""
+    is_update = context.get("type") == ev.UpdatedPeople.TYPE and "audience" in context
+    return is_update or (context.get("escalation") or {}).get("reason") == REQUESTED
 
 
 def is_owed(step: str) -> bool:

@@ -1,17 +1,18 @@
 """Who hears what: routes have an audience, updates are addressed to one, and who stands outside learns little."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tocsin.domain import events as ev
-from tocsin.domain.rules import Matcher, NotifyRules, Route, Rules
+from tocsin.domain.rules import Limit, Matcher, NotifyRules, Route, Rules
 from tocsin.domain.severity import Severity
 from tocsin.notify.audience import OUTSIDE, OUTSIDE_FIELDS, for_audience, is_told, routed, told_of
 from tocsin.notify.message import message_of
 from tocsin.notify.plan import context_of
 from unit.escalate.story import Subject, at
-from unit.notify.desk import call, called, notify
+from unit.notify.desk import call, called, notify, room
 
 TEAM = Route(channels=("ops",))
 CUSTOMERS = Route(channels=("status",), audience="customers")
@@ -46,7 +47,7 @@ def test_updates_for_the_team_are_told_where_the_rules_say_so() -> None:
 def test_an_update_for_others_needs_no_event_that_notifies() -> None:
     subject = Subject()
     assert is_told(update(subject, "customers"), rules(TEAM, CUSTOMERS))
-    assert not is_told(update(subject, "regulator"), rules(TEAM, CUSTOMERS))
+    assert routed(update(subject, "regulator"), rules(TEAM, CUSTOMERS)) == {}
 
 
 def test_a_route_for_others_may_name_events_of_its_own() -> None:
@@ -98,6 +99,40 @@ def test_a_planned_delivery_names_its_audience() -> None:
         "status", "customers", "We are on it"
     )  # fmt: skip
     assert not planned.page
+
+
+def test_an_update_for_whom_no_route_is_stands_in_the_ledger_with_the_reason() -> None:
+    story = notify(routes=(TEAM, CUSTOMERS))
+    subject = Subject()
+    story.reads(subject.opened())
+    planned, withdrawn = story.reads(update(subject, "partners"))
+    assert isinstance(planned, ev.DeliveryPlanned)
+    assert isinstance(withdrawn, ev.DeliveryWithdrawn)
+    assert (planned.recipient, withdrawn.reason) == ("audience:partners", "no_route")
+    assert len(room(story, 6, 9)) == 1  # the opening alone
+
+
+def test_an_update_goes_out_though_the_incident_is_suppressed() -> None:
+    story = notify(routes=(TEAM, CUSTOMERS))
+    subject = Subject()
+    story.reads(subject.opened())
+    room(story, 0, 9)
+    hushed = subject.tell(ev.Suppressed, 1, header={"suppressed_by": "snooze"}, reason="snoozed")
+    story.reads(hushed)
+    (planned,) = story.reads(update(subject, "customers"))
+    assert isinstance(planned, ev.DeliveryPlanned)
+    (attempted,) = room(story, 6, 9, "status")
+    assert attempted.delivery_id == planned.delivery_id
+
+
+def test_updates_wait_for_no_company() -> None:
+    story = notify(routes=(TEAM, CUSTOMERS), limits={"status": Limit(messages=1, bundle=timedelta(minutes=5))})
+    subject = Subject()
+    story.reads(subject.opened())
+    for text in ("one", "two", "three"):
+        (planned,) = story.reads(update(subject, "customers", text))
+        assert isinstance(planned, ev.DeliveryPlanned)
+        assert (planned.joined, planned.context["note"]) == (None, text)
 
 
 def test_management_is_told_of_a_call_once() -> None:
