@@ -23,7 +23,7 @@ from tocsin.domain.rules import Limit
 from tocsin.domain.severity import Severity, severity_of
 from tocsin.notify.plan import Addressed, shown
 from tocsin.notify.quiet import is_asked_for
-from tocsin.notify.state import DIGEST, Bundle, Delivery, place_of
+from tocsin.notify.state import DIGEST, Bundle, Delivery, Ledger, place_of
 from tocsin.notify.write import Pen
 from tocsin.wire.events import rfc3339
 
@@ -38,6 +38,7 @@ OVER_PAGE_LIMIT: Final = "over_page_limit"
 BUNDLE: Final = "bundle"
 QUIET_HOURS: Final = "quiet_hours"
 IN_DIGEST: Final = "in_digest"
+ANSWERED: Final = "answered"
 NAMED: Final = ("id", "number", "title", "severity", "severity_label", "status")
 """What a digest says of an incident."""
 
@@ -124,6 +125,14 @@ def closed(pen: Pen, bundle: Bundle) -> Iterator[ev.Event]:
     )
     for member in members:
         yield ev.DeliveryBundled(**pen.of(member), reason=IN_DIGEST, cause=f"{bundle.id}.1", digest=bundle.id)
+
+
+def is_answered(state: Ledger, delivery: Delivery) -> bool:
+    """Whether `delivery` is a digest of pages that came too late: somebody has answered everything it calls for."""
+    said: dict[str, Any] | None = delivery.context.get("digest") if delivery.page else None
+    if said is None or delivery.attempt or said["more"]:
+        return False
+    return all(incident["id"] in state.answered for incident in said["incidents"])
 
 
 def _address(channel: str, place: str, contacts: dict[str, tuple[str, ...]] | None = None) -> Addressed:

@@ -79,6 +79,20 @@ def test_pages_wait_only_for_pages_and_only_beyond_a_limit_of_their_own() -> Non
     assert [one.incident_id for one in attempted[:4]] == ["inc_d", "inc_e", "inc_f", ""]
 
 
+def test_a_digest_of_pages_that_are_all_answered_calls_nobody_any_more() -> None:
+    story = limited(pages=1)
+    subjects = [Subject(CRITICAL, incident_id=f"inc_{n}") for n in range(4)]
+    for subject in subjects:
+        story.reads(subject.opened(0))
+    story.until(1)
+    assert len(room(story, 1, 1)) == 1
+    for subject in subjects[1:3]:
+        story.reads(subject.acknowledged(2))
+    assert story.stage.wants(story.state) != []
+    story.reads(subjects[3].acknowledged(3))
+    assert words(story.give(Room("ops", 9), 3)) == [("delivery.withdrawn", "answered")]
+
+
 def test_what_is_answered_meanwhile_leaves_the_digest() -> None:
     story = limited()
     subjects = [Subject(HIGH, incident_id=f"inc_{n}") for n in range(5)]
