@@ -323,3 +323,17 @@ def test_an_option_that_is_wrong_is_named(options: dict[str, Any], problem: str)
     with pytest.raises(ValueError, match=problem.replace("(", r"\(")) as caught:
         ServiceNow("tickets", "https://x.service-now.com", **{"username": USER, "password": PASSWORD, **options})
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://x.service-now.com", "in the clear"),
+        ("https://x.service-now.com/?canary", "the address of the instance alone"),
+        ("x.service-now.com", "not an address"),
+    ],
+)
+def test_an_address_that_is_wrong_is_named(url: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem) as caught:
+        ServiceNow("tickets", url, username=USER, password=PASSWORD)
+    assert "canary" not in str(caught.value)

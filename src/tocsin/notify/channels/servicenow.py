@@ -13,7 +13,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 
@@ -47,6 +47,8 @@ VALUE_MAX: Final = 1000
 """Characters of a fixed field."""
 NOTES_BYTES_MAX: Final = 1024 * 1024
 """All notes of a ticket, read when a send is repeated; of a longer ticket nobody can tell, and the note is marked."""
+LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+"""Where nobody listens on the way."""
 SHOWN: Final = "sys_id,number,state"
 
 _TABLE: Final = re.compile(r"[a-z][a-z0-9_]{0,79}")
@@ -290,6 +292,9 @@ def _instance(url: str) -> str:
     address = checked_url(url).rstrip("/")
     if "?" in address or "#" in address:
         raise ValueError("url: the address of the instance alone, such as https://name.service-now.com")
+    parts = urlsplit(address)
+    if parts.scheme != "https" and parts.hostname not in LOCAL:
+        raise ValueError("url: http would send the password in the clear; use https")
     return address
 
 
