@@ -11,7 +11,7 @@ import pytest
 
 from contract.pagerduty_server import ROUTING_KEY, WEBHOOK_SECRET, PagerdutyServer, signed, webhook
 from contract.teams_server import TeamsServer, text_of
-from contract.twilio_server import OURS, PUBLIC_URL, SID, TOKEN, TwilioServer, reply
+from contract.twilio_server import OURS, PUBLIC_URL, SID, TOKEN, TwilioServer, pressed, reply, spoken
 from contract.vendor_server import serving
 from integration.running import Tocsin
 from integration.waiting import incidents, post, until
@@ -23,7 +23,7 @@ TITLE = "Disk of orders-db is full"
 
 
 class Vendors:
-    """An installation with three channels, and the vendors behind them."""
+    """An installation with four channels, and the vendors behind them."""
 
     def __init__(self, directory: Path, duty: PagerdutyServer, team: TeamsServer, phone: TwilioServer) -> None:
         self.duty, self.team, self.phone = duty, team, phone
@@ -47,6 +47,16 @@ class Vendors:
                 "auth_tokens": [TOKEN],
                 "public_url": PUBLIC_URL,
                 "per_second": 0,
+            },
+        }
+        channels["call"] = {
+            **channels["phone"],
+            "type": "voice",
+            "url": phone.calls_url,
+            "form": {
+                "To": "{to}",
+                "From": "{from}",
+                "Twiml": '<Response><Gather action="{callback}"><Say>{text}</Say></Gather></Response>',
             },
         }
         told = ["incident.opened", "incident.acknowledged", "incident.resolved"]
@@ -78,6 +88,14 @@ class Vendors:
         }
         assert (await post(self.tocsin, alert)).status_code == 202
 
+    async def alerted(self, incident: dict[str, Any], status: str) -> None:
+        """PagerDuty's alert has that status. Who is answered first is not called at all."""
+
+        async def look() -> bool:
+            return self.duty.status(incident["id"]) == status
+
+        await until(look, f"the alert at PagerDuty is {status}")
+
     async def one(self, key: str, status: str) -> dict[str, Any]:
         """The incident of an alert, once it has that status."""
 
@@ -102,23 +120,26 @@ async def test_vendors_are_told_and_their_answers_count(tmp_path: Path) -> None:
         first = await vendors.one("seven", "open")
 
         async def all_told() -> bool:
-            return all((duty.journal, team.journal, phone.journal))
+            return bool(duty.journal and team.journal and len(phone.journal) == 2)
 
-        await until(all_told, "three messages")
-        assert duty.status(first["id"]) == "triggered"
+        await until(all_told, "four messages")
+        await vendors.alerted(first, "triggered")
         assert f"{TITLE} seven" in text_of(team.journal[0])
-        code = phone.journal[0]["Body"].split("Reply ACK ")[1].split()[0]
+        (code,) = [one["Body"].split("Reply ACK ")[1].split()[0] for one in phone.journal if "Body" in one]
+        (said,) = [spoken(one["Twiml"]) for one in phone.journal if "Twiml" in one]
+        assert f"{TITLE} seven" in said
 
         await _answered_at_pagerduty(vendors, first)
         await _ended_by_the_alert(vendors, first)
         await _answered_by_phone(vendors, code)
+        await _answered_in_a_call(vendors, code)
         topic = await asyncio.to_thread(vendors.tocsin.exported, "notifications.events.v1")
     for server in (duty, team, phone):
         assert server.refusals == []
     assert (first["id"], "acknowledge") not in [(one["dedup_key"], one["event_action"]) for one in duty.journal], (
         "what PagerDuty has said is not told to PagerDuty"
     )
-    assert len(duty.opened) == 2, "one alert for each incident"
+    assert len(duty.opened) == 3, "one alert for each incident"
     written = vendors.tocsin.printed() + "".join(map(str, topic))
     assert first["id"] in written
     assert "canary" not in written, "it holds the words of no secret"
@@ -144,16 +165,13 @@ async def _answered_at_pagerduty(vendors: Vendors, incident: dict[str, Any]) -> 
 async def _ended_by_the_alert(vendors: Vendors, incident: dict[str, Any]) -> None:
     await vendors.fires("seven", "resolved")
     await vendors.one("seven", "resolved")
-
-    async def over() -> bool:
-        return vendors.duty.status(incident["id"]) == "resolved"
-
-    await until(over, "the alert at PagerDuty ends")
+    await vendors.alerted(incident, "resolved")
 
 
 async def _answered_by_phone(vendors: Vendors, code: str) -> None:
     await vendors.fires("eight")
     second = await vendors.one("eight", "open")
+    await vendors.alerted(second, "triggered")
     day = code.split("-")[0]
     code = f"{day}-{int(second['number'].rsplit('-', 1)[1])}"
     stranger = await vendors.heard("phone", reply(f"ACK {code}", From="+4917000000000", MessageSid="SM1"))
@@ -162,8 +180,14 @@ async def _answered_by_phone(vendors: Vendors, code: str) -> None:
     assert (known.status_code, "Taken" in known.text) == (200, True), known.text
     found = await vendors.one("eight", "acknowledged")
     assert found["acknowledged_by"] == "user:ana"
+    await vendors.alerted(second, "acknowledged")
 
-    async def told() -> bool:
-        return vendors.duty.status(second["id"]) == "acknowledged"
 
-    await until(told, "PagerDuty hears of it")
+async def _answered_in_a_call(vendors: Vendors, code: str) -> None:
+    await vendors.fires("nine")
+    third = await vendors.one("nine", "open")
+    await vendors.alerted(third, "triggered")
+    digits = f"{code.split('-')[0]}*{int(third['number'].rsplit('-', 1)[1])}"
+    called = await vendors.heard("call", pressed(digits))
+    assert (called.status_code, "Thank you" in called.text) == (200, True), called.text
+    assert (await vendors.one("nine", "acknowledged"))["acknowledged_by"] == "user:ana"

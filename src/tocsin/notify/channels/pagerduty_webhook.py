@@ -148,9 +148,9 @@ def _noted(note: Mapping[str, Any]) -> str:
 def _instant(text: object) -> Instant | None:
     try:
         found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        return as_utc(found) if found and found.tzinfo else None
+    except (ValueError, OverflowError):  # the first hours of the year 1 have no UTC
         return None
-    return as_utc(found) if found and found.tzinfo else None
 
 
 def _object(value: object) -> Mapping[str, Any]:
