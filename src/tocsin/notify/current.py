@@ -20,6 +20,10 @@ FOLLOWED: Final = (ev.Acknowledged, ev.Investigating, ev.Mitigated, ev.Resolved,
 """What changes the status without asking anybody for anything."""
 
 
+FOLLOWS: Final = "follows"
+"""In the context: it changes something, and is of no use anywhere else."""
+
+
 def follows(pen: Pen, event: ev.IncidentEvent) -> Iterator[ev.Event]:
     """The changed status, for everybody whose thing would show the old one."""
     rules = pen.rules.notify
@@ -30,7 +34,7 @@ def follows(pen: Pen, event: ev.IncidentEvent) -> Iterator[ev.Event]:
         if to.channel not in rules.current or to.recipient in outside or not is_told(rules, event, to.channel):
             continue
         if pen.delivery_id(ev.event_id(event), step_of(event), to) not in pen.state.deliveries:
-            yield pen.planned(event, to, context_of(event, pen.rules))
+            yield pen.planned(event, to, context_of(event, pen.rules) | {FOLLOWS: True})
 
 
 def _holders(pen: Pen, incident_id: str) -> list[Addressed]:

@@ -13,6 +13,7 @@ from tocsin.domain import events as ev
 from tocsin.domain.header import TEST_SOURCE, cut_text
 from tocsin.domain.rules import Rules
 from tocsin.notify import quiet
+from tocsin.notify.current import FOLLOWS
 from tocsin.notify.plan import FALLBACK, Addressed
 from tocsin.notify.retry import pause
 from tocsin.notify.state import Delivery
@@ -109,11 +110,11 @@ def next_way(delivery: Delivery, rules: Rules) -> tuple[str, Addressed] | None:
     """(reason, channel and recipient) that a message which was given up goes to; None = there is no other way.
 
     First what the rules name for the channel, then the other channels of the person, then, for a page, the catch-all.
-    A test page goes no other way: it tests this one. Where the same recipient was told over a channel at once, that
-    is no new way.
+    A test page goes no other way: it tests this one. Nor does what changes a thing that one provider keeps. Where the
+    same recipient was told over a channel at once, that is no new way.
     """
     incident: dict[str, Any] = delivery.context.get("incident") or {}
-    if incident.get("source") == TEST_SOURCE:
+    if incident.get("source") == TEST_SOURCE or FOLLOWS in delivery.context:
         return None
     earlier: dict[str, Any] = delivery.context.get("fallback") or {}
     tried = [delivery.channel, *reversed(earlier.get("tried", ()))]

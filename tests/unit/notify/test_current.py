@@ -72,6 +72,13 @@ def test_what_is_on_its_way_is_followed_too() -> None:
     assert [effect.handle for effect in story.stage.effects(story.state)] == ["C1:1.1"]
 
 
+def test_what_cannot_be_changed_is_not_told_elsewhere() -> None:
+    story, subject = with_a_message(fallback={"ops": ("mail",)})
+    story.reads(subject.acknowledged(1))
+    for attempted in room(story, 1, 9):
+        assert [event.TYPE for event in ended(story, attempted, "refused", 1)] == ["delivery.gave_up"]
+
+
 def test_what_was_never_sent_is_not_followed() -> None:
     story = notify(routes=(TEAM,), current=("ops",))
     subject = Subject()

@@ -21,7 +21,8 @@ from unit.escalate.story import T0, Story, Subject, escalation
 from unit.notify.desk import notify
 
 RAISED = {Severity.LOW: Severity.HIGH, Severity.HIGH: Severity.CRITICAL}
-IN_SPITE = ("incident.severity_raised", "incident.reannounced", "incident.resolved")
+NEWS = ("incident.acknowledged", "incident.resolved", "incident.closed")
+IN_SPITE = ("incident.severity_raised", "incident.reannounced", *NEWS)
 """Steps that may be sent while somebody has answered."""
 
 
@@ -41,6 +42,7 @@ class World:
             retry_longest=timedelta(minutes=2),
             limits={"ops": limit} if chance.random() < 0.7 else {},
             fallback={"ops": ("mail",)},
+            current=("ops",) if chance.random() < 0.5 else (),
             catch_all=("ops", "desk"),
         )
         rows = tuple(
@@ -75,7 +77,8 @@ class World:
         if self.under_way and self.chance.random() < 0.7:
             delivery, attempt = self.under_way.pop(self.chance.randrange(len(self.under_way)))
             outcome = self.chance.choice(["delivered", "failed", "failed", "refused"])
-            result = DeliveryResult(delivery_id=delivery, attempt=attempt, outcome=outcome, jitter=self.chance.random())
+            made = {"jitter": self.chance.random(), "handle": self.chance.choice(["", "x"])}
+            result = DeliveryResult(delivery_id=delivery, attempt=attempt, outcome=outcome, **made)
             self.sees(self.notify.give(result, self.minutes))
 
     def sees(self, written: list[ev.Event]) -> None:
