@@ -104,12 +104,20 @@ class Templates:
 
 def chosen(templates: Mapping[str, Template], channel: str, kind: str, context: Mapping[str, Any]) -> str:
     """The name of the template for a message over `channel` of type `kind`; empty when none applies."""
-    fitting = [
-        (specificity(template, channel), name)
+    ranked = sorted(
+        (tuple(-part for part in specificity(template, channel)), name)
         for name, template in templates.items()
-        if applies(template, channel, kind, context)
-    ]
-    return min(fitting, key=lambda one: (tuple(-part for part in one[0]), one[1]))[1] if fitting else ""
+        if _is_about(template, channel, kind, context)
+    )
+    if not ranked:
+        return ""
+    header, now = header_of(context), _instant(context)
+    for _, name in ranked:
+        when = templates[name].when
+        # Without an incident (a digest) only templates without conditions apply.
+        if not _conditions(when) or (header is not None and holds(when, header, now)):
+            return name
+    return ""
 
 
 def specificity(template: Template, channel: str) -> tuple[int, int, int]:
@@ -124,16 +132,12 @@ def _conditions(when: Matcher) -> int:
     return sum(map(bool, fields)) + len(when.labels)
 
 
-def applies(template: Template, channel: str, kind: str, context: Mapping[str, Any]) -> bool:
-    """Whether a template is for a message. Without an incident (a digest) only templates without `when` are."""
-    if template.channel not in ("", channel, kind) or template.audience != (context.get("audience") or TEAM):
-        return False
-    if template.events and context.get("type") not in template.events:
-        return False
-    if template.when == Matcher():
-        return True
-    header = header_of(context)
-    return header is not None and holds(template.when, header, _instant(context))
+def _is_about(template: Template, channel: str, kind: str, context: Mapping[str, Any]) -> bool:
+    return (
+        template.channel in ("", channel, kind)
+        and template.audience == (context.get("audience") or TEAM)
+        and (not template.events or context.get("type") in template.events)
+    )
 
 
 def header_of(context: Mapping[str, Any]) -> IncidentHeader | None:

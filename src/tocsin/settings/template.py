@@ -4,14 +4,16 @@ In: a branch of the file. Out: `domain.rules.Template`s by name. What is wrong w
 text, and the nearest name of a variable or filter.
 """
 
-from typing import Annotated
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
 from tocsin.domain import rules as domain
 from tocsin.domain.rules.notification import TEAM
 from tocsin.domain.template import wrong_template
-from tocsin.notify.wording_language import BadTemplate, compiled
+from tocsin.notify.wording_language import BadTemplate, compiled, converted
 from tocsin.notify.wording_tree import unknown
 from tocsin.notify.wording_variables import known
 from tocsin.settings.part import Part
@@ -30,6 +32,7 @@ def _text(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_text)]
+_BRACES: Final = re.compile(r"(?<!\{)\{([a-z_]+)\}(?!\})")
 
 
 class TemplatePart(Part):
@@ -55,3 +58,23 @@ class TemplatePart(Part):
             audience=self.audience,
             when=self.when.struct(),
         )
+
+
+def warnings(templates: Mapping[str, domain.Template], audiences: frozenset[str]) -> Iterator[str]:
+    """What is allowed in templates but is probably not meant.
+
+    Args:
+        audiences: those that routes are for.
+    """
+    for name, template in templates.items():
+        for field in ("subject_template", "body_template"):
+            source = getattr(template, field)
+            literal = _BRACES.findall(source) if converted(source) == source else []
+            if mixed := [word for word in literal if word in known()]:
+                word = mixed[0]
+                yield (
+                    f"notify.templates.{name}.{field}: {{{word}}} is printed as it stands, since the text is Jinja2; "
+                    f"write {{{{ {word} }}}}"
+                )
+        if template.audience not in audiences | {TEAM}:
+            yield f"notify.templates.{name}: no route is for {template.audience!r}, so it is never used"

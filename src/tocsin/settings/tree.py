@@ -33,6 +33,7 @@ from tocsin.settings.schedule import CalendarPart, SchedulePart, gaps
 from tocsin.settings.severity import SeverityPart
 from tocsin.settings.silence import SuppressPart
 from tocsin.settings.template import TemplatePart
+from tocsin.settings.template import warnings as template_warnings
 from tocsin.settings.values import (
     Duration,
     ExternalUrl,
@@ -327,6 +328,7 @@ class Settings(Part):
         circles = cycles({name: service.depends_on for name, service in self.services.items()})
         found += [f"services need one another in a circle: {' -> '.join((*circle, circle[0]))}" for circle in circles]
         found += coverage.warnings(self.rules())
+        found += template_warnings(self.rules().templates, frozenset(one.audience for one in self.notify.routes))
         outside = urlsplit(self.http.external_url).hostname or ""
         if outside and not is_loopback(outside) and not self.http.tokens:
             found.append("http.external_url without a token: whoever reaches it may do everything; set http.tokens")

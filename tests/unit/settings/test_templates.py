@@ -77,6 +77,21 @@ def test_a_route_says_who_reads_there(tmp_path: Path) -> None:
     assert "did you mean 'management'?" in wrong[0]
 
 
+def test_what_is_probably_not_meant_is_warned_of(tmp_path: Path) -> None:
+    text = (
+        "notify: {templates: {a: {body_template: '{{ severity }} {title} {other}'}, b: {body_template: '{title}'},"
+        " c: {body_template: x, audience: customers}}}"
+    )
+    found = [one for one in settings_of(tmp_path, text, {}).warnings() if "templates" in one]
+    assert found == [
+        "notify.templates.a.body_template: {title} is printed as it stands, since the text is Jinja2; "
+        "write {{ title }}",
+        "notify.templates.c: no route is for 'customers', so it is never used",
+    ]
+    routed = text.replace("notify: {", "notify: {routes: [{channels: console, audience: customers}], ")
+    assert not [one for one in settings_of(tmp_path, routed, {}).warnings() if "templates.c" in one]
+
+
 def test_a_document_is_checked_as_far_as_its_type_cannot() -> None:
     for document, problem in (
         ({}, "needs a subject_template"),
