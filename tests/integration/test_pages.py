@@ -182,3 +182,21 @@ async def test_one_tap_acknowledges_without_a_script_and_opening_does_not(rig: R
     shown = await page.text()
     assert "Answered by Ana Belmonte" in shown
     assert "<b>a-name" in shown
+
+
+async def test_who_has_a_token_writes_notes_and_resolves_on_the_page(rig: Rig, tmp_path: Path) -> None:
+    page = await rig.browser.page(*PHONE)
+    await page.call("Network.enable")
+    await page.call("Network.setExtraHTTPHeaders", headers={"authorization": f"Bearer {TOKEN}"})
+    await page.open(f"{rig.tocsin.url}/i/{rig.incident}")
+    await check(page, PHONE[0], tmp_path / "acting-360-light.png")
+    await page.call("Emulation.setScriptExecutionDisabled", value=True)
+    await page.open(f"{rig.tocsin.url}/i/{rig.incident}")
+    await page.evaluate("document.querySelector('#note').value = 'Restarted <i>again</i>'")
+    await page.tap("#note ~ button")
+    shown = await page.text()
+    assert "The note is in the timeline" in shown
+    assert "Restarted <i>again</i>" in shown
+    await page.tap("#reason ~ button")
+    assert "Resolved." in await page.text()
+    assert (await rig.status())["status"] == "resolved"
