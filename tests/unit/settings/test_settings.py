@@ -208,16 +208,21 @@ def test_secrets_are_looked_up_and_never_shown(tmp_path: Path) -> None:
       channels:
         chat: {{type: webhook, url: 'env:CHAT_URL', secret: 'file:{tmp_path}/key', timeout: 3s}}
         mail: {{type: email, host: mx, from: a@b.c, password: canary-plain}}
+        text: {{type: sms, url: 'https://a.example/x', form: {{T: '{{to}}', B: '{{text}}', k: '{{k}}'}},
+               secrets: {{k: 'env:KEY'}}, headers: {{x-key: canary-header}}, auth_tokens: [canary-token], public_url: 'https://t.example/in'}}
     """
-    settings = settings_of(tmp_path, text, {"CHAT_URL": "https://chat.example/canary-env"})
+    settings = settings_of(tmp_path, text, {"CHAT_URL": "https://chat.example/canary-env", "KEY": "canary-key"})
     channels = settings.channels()
     assert channels["chat"]["url"] == "https://chat.example/canary-env"
     assert channels["chat"]["secret"] == "canary-file"
     assert channels["chat"]["timeout_seconds"] == 3
     assert channels["mail"]["password"] == "canary-plain"
     assert channels["mail"]["from"] == "a@b.c"
+    assert channels["text"]["secrets"] == {"k": "canary-key"}
+    assert channels["text"]["headers"] == {"x-key": "canary-header"}
+    assert channels["text"]["auth_tokens"] == ("canary-token",)
     for shown in (repr(settings), str(settings), str(settings.published()), repr(settings.notify.channels)):
-        assert "canary" not in shown
+        assert "canary-" not in shown
     with pytest.raises(TypeError, match="not serialised"):
         pickle.dumps(Secret("canary"))
 
