@@ -71,6 +71,11 @@ class Breaker:
             return min(room, 1)
         return min(room, int(self._tokens + self.per_second * TICK + TICK)) if self.per_second else room
 
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing that is delivered changes anything: then nobody has to look at the clock."""
+        return self.state == "closed" and not self._failures and not self.per_second
+
     def begins(self, at: float, now: Instant) -> None:
         """One message is about to be sent; one that is late from before a crash does not ask for room."""
         if self.per_second:

@@ -92,6 +92,13 @@ class Effects:
         """Whether pages over `channel` are to go another way now."""
         return channel in self._elsewhere and self._lanes.down_for(channel, at) >= self._fallback_after
 
+    def _refuses(self, channel: str) -> bool:
+        """Whether a page over `channel` goes another way without being tried here."""
+        if channel not in self._elsewhere:
+            return False
+        at = self._world.clock.monotonic()
+        return self._diverts(channel, at) and self._lanes.waits(channel, at) > 0
+
     def resume(self, effects: Sequence[Effect]) -> None:
         """After a load: everything unfinished may have been sent before."""
         self._take_up(effects, possible_duplicate=True)
@@ -110,8 +117,7 @@ class Effects:
                 continue
             self._known.add(key)
             self._waiting.append((effect, possible_duplicate))
-            at, fresh = self._world.clock.monotonic(), effect.page and not possible_duplicate
-            if fresh and self._diverts(effect.channel, at) and self._lanes.waits(effect.channel, at):
+            if effect.page and not possible_duplicate and self._refuses(effect.channel):
                 self._diverted.add(key)
                 self._lanes.taken[effect.channel] += 1
             else:

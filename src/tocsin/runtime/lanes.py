@@ -84,7 +84,7 @@ class Lanes:
     def take(self, name: str, clock: Clock) -> None:
         """A place for an attempt that has just been decided, or was before a crash."""
         self.taken[name] += 1
-        if breaker := self.breakers.get(name):
+        if (breaker := self.breakers.get(name)) and not breaker.is_well:
             breaker.begins(clock.monotonic(), clock.now())
 
     def free(self, name: str) -> None:
@@ -102,7 +102,8 @@ class Lanes:
     def ended(self, name: str, sent: Sent, clock: Clock) -> None:
         """How a send ended, for the breaker and for who looks."""
         self.outcomes[name, sent.outcome] += 1
-        if breaker := self.breakers.get(name):
+        breaker = self.breakers.get(name)
+        if breaker and not (breaker.is_well and sent.outcome == "delivered"):
             breaker.ended(sent, clock.monotonic(), clock.now())
 
     def down_for(self, name: str, at: float) -> float:
