@@ -5,6 +5,7 @@ wrote, and it looks at no rule and no clock. An event of a delivery that is fini
 """
 
 from datetime import timedelta
+from sys import intern
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -102,20 +103,25 @@ def _told(state: Ledger, delivery: Delivery, event: ev.DeliveryEvent) -> None:
 
 
 def _unheard(delivery: Delivery) -> Told:
-    return Told(channel=delivery.channel, recipient=delivery.recipient, delivery_id=delivery.id, step=delivery.step)
+    return Told(
+        channel=intern(delivery.channel),
+        recipient=intern(delivery.recipient),
+        delivery_id=delivery.id,
+        step=intern(delivery.step),
+    )
 
 
 def _heard(delivery: Delivery, event: ev.DeliveryEvent, handle: str) -> Told:
     incident: dict[str, Any] = delivery.context.get("incident") or {}
     return Told(
-        channel=delivery.channel,
-        recipient=delivery.recipient,
+        channel=intern(delivery.channel),
+        recipient=intern(delivery.recipient),
         delivery_id=delivery.id,
-        step=delivery.step,
+        step=intern(delivery.step),
         at=event.recorded_at,
-        severity=incident.get("severity", ""),
-        severity_label=incident.get("severity_label", ""),
-        status=incident.get("status", ""),
+        severity=intern(str(incident.get("severity", ""))),
+        severity_label=intern(str(incident.get("severity_label", ""))),
+        status=intern(str(incident.get("status", ""))),
         alerts=incident.get("alerts", 0),
         handle=handle,
     )

@@ -11,7 +11,7 @@ from typing import Any, Final
 from tocsin.domain import events as ev
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules.notification import COUNTED_MAX
-from tocsin.notify.state import Answer, Bundle, Delivery, Lane, Ledger, Muted, Told
+from tocsin.notify.state import Answer, Bundle, Delivery, Lane, Ledger, Muted, Told, shared
 from tocsin.wire.frozen import Freezing, Part, Thawing
 
 DELIVERIES: Final = "deliveries"
@@ -91,7 +91,7 @@ def thaw(slices: Iterable[bytes]) -> tuple[Ledger, int]:
             "lines": (tuple[str, str, str, Instant], lines.append),
             "sending": (str, lambda delivery_id: state.sending.__setitem__(delivery_id, None)),
             "planned": (int, put_planned),
-            TOLD: (tuple[str, list[Told]], lambda row: state.told.__setitem__(*row)),
+            TOLD: (tuple[str, list[Told]], lambda row: state.told.__setitem__(row[0], [shared(one) for one in row[1]])),
             "bundles": (tuple[str, str, str, str, Instant, list[str]], put_bundle),
             "counted": (
                 tuple[str, str, bool, list[Instant]],

@@ -9,6 +9,7 @@ has answered: for those everything may be planned.
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +20,7 @@ from tocsin.domain.instant import Instant
 from tocsin.domain.rules.notification import COUNTED_FOR, COUNTED_MAX
 from tocsin.notify.line import Lane, Line
 
-__all__ = ["DIGEST", "Answer", "Bundle", "Delivery", "Lane", "Ledger", "Line", "Muted", "Told"]
+__all__ = ["DIGEST", "Answer", "Bundle", "Delivery", "Lane", "Ledger", "Line", "Muted", "Told", "shared"]
 
 DIGEST: Final = "digest"
 """Kind of the deadline at which a bundle is closed, and the step of the digest."""
@@ -98,6 +99,23 @@ class Told(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     alerts: int = 0
     handle: str = ""
     """What the provider calls what was made for it."""
+
+
+def shared(one: Told) -> Told:
+    """The same, in the memory of others: there is one for each open incident, and they say the same few words."""
+    return Told(
+        channel=intern(one.channel),
+        recipient=intern(one.recipient),
+        delivery_id=one.delivery_id,
+        step=intern(one.step),
+        at=one.at,
+        tried=one.tried,
+        severity=intern(one.severity),
+        severity_label=intern(one.severity_label),
+        status=intern(one.status),
+        alerts=one.alerts,
+        handle=one.handle,
+    )
 
 
 class Bundle(msgspec.Struct):
