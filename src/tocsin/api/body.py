@@ -12,8 +12,13 @@ from tocsin.api.serving import BODIES_BYTES_MAX, Serving
 
 
 @asynccontextmanager
-async def body_of(request: Request, serving: Serving, bytes_max: int) -> AsyncIterator[bytes]:
+async def body_of(
+    request: Request, serving: Serving, bytes_max: int, *, seconds_max: float | None = None
+) -> AsyncIterator[bytes]:
     """The body; it counts against the common budget until the block ends.
+
+    Args:
+        seconds_max: how long it may take; as long as any other by default.
 
     Raises:
         Failure: 413 above `bytes_max`, 408 when it comes too slowly, 503 when all bodies together are too large.
@@ -22,10 +27,11 @@ async def body_of(request: Request, serving: Serving, bytes_max: int) -> AsyncIt
     if claimed.isascii() and claimed.isdigit() and int(claimed) > bytes_max:
         raise _too_large(bytes_max)
     size = 0
+    seconds = serving.body_seconds if seconds_max is None else min(seconds_max, serving.body_seconds)
     try:
         chunks: list[bytes] = []
         try:
-            async with asyncio.timeout(serving.body_seconds):
+            async with asyncio.timeout(seconds):
                 async for chunk in request.stream():
                     size += len(chunk)
                     serving.bodies_bytes += len(chunk)
@@ -35,7 +41,7 @@ async def body_of(request: Request, serving: Serving, bytes_max: int) -> AsyncIt
                         raise Failure(503, "busy", "too many large bodies at once", retry_after=1)
                     chunks.append(chunk)
         except TimeoutError:
-            raise Failure(408, "slow_body", f"the body took longer than {serving.body_seconds:g} s") from None
+            raise Failure(408, "slow_body", f"the body took longer than {seconds:g} s") from None
         except ClientDisconnect:
             raise Failure(400, "incomplete_body", "the client went away") from None
         yield b"".join(chunks)

@@ -25,6 +25,8 @@ from tocsin.settings.values import is_loopback
 
 REQUESTS_MAX: Final = 512
 """At once, those that wait for an outcome included; a request costs some 50 KB besides its body."""
+OPEN_REQUESTS_MAX: Final = 128
+"""Of those, at once, that come without a token: pages and providers. Who sends them slowly must not keep alerts out."""
 ACTOR_MAX: Final = 64
 OPEN_PATHS: Final = frozenset({"/-/healthy", "/-/ready", "/healthz", "/readyz"})
 PAGES: Final = ("/i/", "/a/")
@@ -56,6 +58,7 @@ class Gate:
         self._outside = urlsplit(settings.http.external_url).netloc.lower()
         self._rates = Rates()
         self._running = 0
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,12 +77,14 @@ class Gate:
             await send(message)
 
         health = scope["path"] in OPEN_PATHS
+        is_open = scope["path"].startswith((*PAGES, SIGNED))
         self._running += 1
+        self._open += is_open
         try:
             if not health:
                 self._admit(scope)
-                if self._running > REQUESTS_MAX:
-                    raise Failure(503, "busy", f"more than {REQUESTS_MAX} requests at once", retry_after=1)
+                if self._running > REQUESTS_MAX or (is_open and self._open > OPEN_REQUESTS_MAX):
+                    raise Failure(503, "busy", "too many requests at once", retry_after=1)
             await self._app(scope, receive, send_guarded)
         except Failure as failure:
             await failure.answer()(scope, receive, send_guarded)
@@ -93,6 +98,7 @@ class Gate:
             await stopping.answer()(scope, receive, send_guarded)
         finally:
             self._running -= 1
+            self._open -= is_open
 
     def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

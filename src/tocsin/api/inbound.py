@@ -22,6 +22,8 @@ from tocsin.runtime.node import NotReady
 
 BODY_BYTES_MAX: Final = 256 * 1024
 """Slack's largest is some 100 KB, PagerDuty's 55 KB."""
+BODY_SECONDS_MAX: Final = 10.0
+"""Providers give up after 3 to 10 s."""
 FORGED: Final = "forged"
 
 router = APIRouter(tags=["inbound"])
@@ -38,7 +40,7 @@ async def inbound(request: Request, serving: Served, channel: Name) -> Response:
     if not isinstance(found, Hears):
         _spend_forged(serving)
         raise not_found("channel that hears", channel)
-    async with body_of(request, serving, BODY_BYTES_MAX) as body:
+    async with body_of(request, serving, BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX) as body:
         heard = _heard(serving, channel, found, dict(request.headers), body)
     if not serving.calls.take(channel, time.monotonic()):
         _count(serving, channel, "put_off")

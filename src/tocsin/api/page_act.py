@@ -24,6 +24,8 @@ OUTCOME_SECONDS: Final = 2.0
 """Somebody looks at the page meanwhile; it usually takes some 20 ms."""
 FORM_BYTES_MAX: Final = 32 * 1024
 """A note of 4,000 letters, of which each may take 9 bytes in a form."""
+FORM_SECONDS_MAX: Final = 10.0
+"""For 32 KB from a telephone."""
 FIELDS_MAX: Final = 10
 _DONE: Final = {"acknowledge": "Acknowledged", "resolve": "Resolved", "note": "The note is in the timeline"}
 
@@ -43,7 +45,7 @@ async def fields_of(request: Request, serving: Serving) -> dict[str, str]:
     Raises:
         Failure: 413 too large, 400 not a form.
     """
-    async with body_of(request, serving, FORM_BYTES_MAX) as body:
+    async with body_of(request, serving, FORM_BYTES_MAX, seconds_max=FORM_SECONDS_MAX) as body:
         try:
             return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"))
         except ValueError:

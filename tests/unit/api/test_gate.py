@@ -1,5 +1,6 @@
 """Who comes in: tokens, hosts, origins, the headers of every answer. The application behind only says who asked."""
 
+import asyncio
 import hashlib
 
 import httpx
@@ -8,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from tocsin.api.gate import SECURITY_HEADERS, Gate, hostname
+from tocsin.api.gate import OPEN_REQUESTS_MAX, SECURITY_HEADERS, Gate, hostname
 from tocsin.settings import Settings
 from tocsin.settings.tree import HttpPart, TokenPart
 
@@ -163,3 +164,28 @@ async def test_without_tokens_a_page_is_for_own_hosts_and_a_provider_may_come_un
     assert (await asked(OPEN, path="/i/inc_x", host="evil.example")).status_code == 403
     assert (await asked(OPEN, path="/i/inc_x")).text == "local"
     assert (await asked(OPEN, "POST", "/api/v1/inbound/chat", host="tunnel.example")).text == ""
+
+
+async def test_who_comes_slowly_without_a_token_keeps_nobody_else_out() -> None:
+    go_on, inside = asyncio.Event(), asyncio.Event()
+    running = 0
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal running
+        running += 1
+        if running == OPEN_REQUESTS_MAX:
+            inside.set()
+        if scope["path"].startswith("/api/v1/inbound/"):
+            await go_on.wait()
+        await who(scope, receive, send)
+
+    gate = Gate(slow, settings=GUARDED)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(gate), base_url="http://127.0.0.1:9393") as client:
+        waiting = [asyncio.create_task(client.post("/api/v1/inbound/chat")) for _ in range(OPEN_REQUESTS_MAX)]
+        await inside.wait()
+        assert (await client.post("/api/v1/inbound/chat")).status_code == 503
+        assert (await client.get("/i/inc_x")).status_code == 503
+        assert (await client.get("/api/v1/alerts", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 200
+        go_on.set()
+        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
+        assert (await client.get("/i/inc_x")).status_code == 200
