@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from contract.channel_kits import slack_to
+from contract.channel_kits import effect, slack_to
 from contract.slack_kit import about, buttons, first
 from contract.slack_server import CHANNEL, SCOPES, TEST_NOW, TOKEN, SlackServer, slack_server
 from tocsin.notify.channel import Around, NoLinks, Sent, Words
@@ -136,6 +136,19 @@ async def test_where_clicks_do_not_come_back_there_are_addresses(server: SlackSe
     assert buttons(message) == ["Acknowledge", "Open"]
     elements = message["blocks"][-1]["elements"]
     assert elements[0]["url"].startswith("https://tocsin.example/a/inc_aaonlyfortests?r=team:on_call")
+    await slack.close()
+
+
+async def test_a_digest_names_incidents_with_their_pages_and_asks_for_nothing(server: SlackServer) -> None:
+    slack = slack_to(server, app_token="xapp-1", around=Around(links=OurLinks()))
+    one = {"id": "inc_1", "number": "INC-1", "title": "Disk <!here>", "severity": "critical"}
+    digest = {"count": 40, "incidents": [one] * 25, "more": 15, "since": "2026-11-21T12:00:00Z"}
+    assert (await slack.send(effect(context={"digest": digest}), possible_duplicate=False)).outcome == "delivered"
+    (message,) = server.standing()
+    shown = json.dumps(message["blocks"])
+    assert shown.count("<https://tocsin.example/i/inc_1|INC-1> Disk &lt;!here&gt;") == 25
+    assert "and 15 more" in shown
+    assert buttons(message) == []
     await slack.close()
 
 

@@ -150,6 +150,7 @@ class Slack:
             status=status_of(effect),
             words=self._words(effect),
             doors=self._doors(effect, said),
+            pages=self._around.links.page,
             repeated=repeated,
         )
 

@@ -6,12 +6,12 @@ Slack's limits (https://docs.slack.dev/reference/block-kit/blocks); there is alw
 It sends nothing, and knows no channel of a workspace.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from tocsin.domain.lifecycle import RESOLVED, Status, possible
 from tocsin.notify.channel import Words
-from tocsin.notify.message import Message, clean, one_line
+from tocsin.notify.message import Message, Row, clean, one_line
 
 HEADER_MAX: Final = 150
 SECTION_MAX: Final = 3000
@@ -65,14 +65,27 @@ class Doors(NamedTuple):
 
 NO_DOORS: Final = Doors()
 
+Pages = Callable[[str], str]
+"""Id of an incident to the address of its page; empty = it has none."""
+
+
+def _no_page(incident_id: str) -> str:
+    return ""
+
 
 def message(
-    said: Message, *, status: str = "", words: Words | None = None, doors: Doors = NO_DOORS, repeated: bool = False
+    said: Message,
+    *,
+    status: str = "",
+    words: Words | None = None,
+    doors: Doors = NO_DOORS,
+    pages: Pages = _no_page,
+    repeated: bool = False,
 ) -> Draft:
-    """The whole message for an incident in `status`."""
+    """The whole message for an incident in `status`. `pages`: the addresses of those that a digest names."""
     title = one_line(words.subject if words else "") or one_line(said.subject) or "Message"
     mark = "✅" if said.good else _MARKS.get(said.grade, "")
-    body = _body_of_words(words.body) if words and words.body.strip() else _body(said)
+    body = _body_of_words(words.body) if words and words.body.strip() else _body(said, pages)
     blocks: list[Block] = [
         {"type": "header", "text": {"type": "plain_text", "text": escaped(f"{mark} {title}".strip(), HEADER_MAX)}},
         *body,
@@ -124,7 +137,7 @@ def escaped(text: str, limit: int) -> str:
     return "".join(kept) + "…"
 
 
-def _body(said: Message) -> Iterator[Block]:
+def _body(said: Message, pages: Pages) -> Iterator[Block]:
     about = [f"*{escaped(said.headline, 600)}*"] if said.headline else []
     if said.summary:
         about.append(escaped(said.summary, 2000))
@@ -135,7 +148,7 @@ def _body(said: Message) -> Iterator[Block]:
         yield {"type": "section", "fields": [_mrkdwn(fact) for fact in facts[first : first + FIELDS_MAX]]}
     if said.note:
         yield _section(f"*Note*\n{escaped(said.note, 2000)}")
-    rows = [f"*{escaped(row.severity, 60)}* {escaped(row.number, 60)} {escaped(row.title, 300)}" for row in said.rows]
+    rows = [f"*{escaped(row.severity, 60)}* {_named(row, pages)} {escaped(row.title, 300)}" for row in said.rows]
     if said.more:
         rows.append(f"and {said.more:,} more")
     yield from (_section(text) for text in _joined(rows, "\n"))
@@ -182,6 +195,11 @@ def _button(verb: str, incident_id: str) -> Block:
         "value": incident_id,
     }
     return {**button, "style": "primary"} if verb == "acknowledge" else button
+
+
+def _named(row: Row, pages: Pages) -> str:
+    page = pages(row.incident_id) if row.incident_id else ""
+    return _link(page, row.number) if page and row.number else escaped(row.number, 60)
 
 
 def _link(url: str, name: str) -> str:
