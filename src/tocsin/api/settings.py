@@ -27,7 +27,7 @@ from tocsin.runtime.broker import Doubt
 from tocsin.runtime.node import NotReady
 from tocsin.runtime.rules import ABSENT, ORIGIN_FILE, Refused, Standing
 from tocsin.settings.problem import suggestion
-from tocsin.settings.rules import ANNOUNCED
+from tocsin.settings.rules import WORDED
 from tocsin.wire.events import rfc3339
 
 REASON_MAX: Final = 1000
@@ -168,9 +168,9 @@ def _check_template(serving: Serving, key: str, document: Any) -> None:
         return
     problems = [f"{key}: {one}" for one in wording.problems(template)]
     problems += [
-        f"{key}: {event!r} is not an event that notifies{suggestion(event, ANNOUNCED)}"
+        f"{key}: {event!r} is not an event that notifies{suggestion(event, WORDED)}"
         for event in template.events
-        if event not in ANNOUNCED
+        if event not in WORDED
     ]
     known = [*serving.settings.channels(), *TYPES]
     if template.channel and template.channel not in known:

@@ -38,7 +38,7 @@ from tocsin.domain.rules import (
 )
 from tocsin.domain.schedule.calendar import HORIZON
 from tocsin.domain.schedule.check import backup_loop, zone_problem
-from tocsin.domain.template import wrong_template
+from tocsin.domain.template import wrong_audience, wrong_template
 from tocsin.domain.wall import reading
 
 DOCUMENT_BYTES_MAX: Final = 248 * 1024
@@ -248,7 +248,10 @@ def _wrong_document(rules: Rules, after: Rules, key: str) -> list[str]:
             for side, matchers in (("source", rule.source), ("target", rule.target))
             for one in _wrong_matchers(matchers)
         ]
-    return [*_out_of_range(getattr(after, DOCUMENTS[key][0]))]
+    wrong = [*_out_of_range(getattr(after, DOCUMENTS[key][0]))]
+    if key == "notify/settings":
+        wrong += [one for route in after.notify.routes for one in wrong_audience(route.audience)]
+    return wrong
 
 
 def _wrong(value: Any) -> Iterator[str]:

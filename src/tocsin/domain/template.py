@@ -23,7 +23,12 @@ def wrong_template(template: Template) -> Iterator[str]:
         size = len(getattr(template, field).encode("utf-8", "surrogatepass"))
         if size > SOURCE_BYTES_MAX:
             yield f"{field} has {size} bytes; at most {SOURCE_BYTES_MAX} are allowed"
-    if template.audience not in AUDIENCES:
-        near = get_close_matches(template.audience, AUDIENCES, n=1)
+    yield from wrong_audience(template.audience)
+
+
+def wrong_audience(word: str) -> Iterator[str]:
+    """What is wrong with the name of an audience."""
+    if word not in AUDIENCES:
+        near = get_close_matches(word, AUDIENCES, n=1)
         hint = f", did you mean {near[0]!r}?" if near else f"; there are {', '.join(AUDIENCES)}"
-        yield f"no audience {template.audience!r}{hint}"
+        yield f"no audience {word!r}{hint}"

@@ -20,6 +20,7 @@ from tocsin.domain.rules import Matcher, Rules, Template
 from tocsin.domain.rules.notification import TEAM
 from tocsin.notify.channel import Links, NoLinks, Words
 from tocsin.notify.message import clean, one_line
+from tocsin.notify.state import DIGEST
 from tocsin.notify.wording_language import OUTPUT_BYTES_MAX, BadTemplate, RenderError, compiled
 from tocsin.notify.wording_tree import unknown
 from tocsin.notify.wording_variables import known, values_of
@@ -114,7 +115,6 @@ def chosen(templates: Mapping[str, Template], channel: str, kind: str, context: 
     header, now = header_of(context), _instant(context)
     for _, name in ranked:
         when = templates[name].when
-        # Without an incident (a digest) only templates without conditions apply.
         if not _conditions(when) or (header is not None and holds(when, header, now)):
             return name
     return ""
@@ -136,7 +136,8 @@ def _is_about(template: Template, channel: str, kind: str, context: Mapping[str,
     return (
         template.channel in ("", channel, kind)
         and template.audience == (context.get("audience") or TEAM)
-        and (not template.events or context.get("type") in template.events)
+        # Whoever writes the words of single messages has not meant that of a digest, which says what it stands for.
+        and (context.get("type") in template.events if template.events else context.get("type") != DIGEST)
     )
 
 

@@ -33,6 +33,8 @@ ANNOUNCED: Final = (
     "sla.breached",
 )
 """Event types that can notify somebody."""
+WORDED: Final = (*ANNOUNCED, "digest")
+"""What templates can be for."""
 
 Label = Annotated[str, Field(min_length=1, max_length=256)]
 Minutes = Annotated[float, Field(ge=0, le=366 * 24 * 60, allow_inf_nan=False)]
@@ -44,6 +46,12 @@ def _event(value: Any) -> Any:
     return value
 
 
+def _worded(value: Any) -> Any:
+    if isinstance(value, str) and value not in WORDED:
+        raise ValueError(f"{value!r} is not an event that notifies{suggestion(value, WORDED)}")
+    return value
+
+
 def _audience(value: Any) -> Any:
     if isinstance(value, str) and value not in AUDIENCES:
         raise ValueError(f"no audience {value!r}{suggestion(value, AUDIENCES)}; there are {', '.join(AUDIENCES)}")
@@ -51,6 +59,7 @@ def _audience(value: Any) -> Any:
 
 
 Event = Annotated[str, BeforeValidator(_event)]
+Worded = Annotated[str, BeforeValidator(_worded)]
 Audience = Annotated[str, BeforeValidator(_audience)]
 
 

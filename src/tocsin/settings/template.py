@@ -17,7 +17,7 @@ from tocsin.notify.wording_language import BadTemplate, compiled, converted
 from tocsin.notify.wording_tree import unknown
 from tocsin.notify.wording_variables import known
 from tocsin.settings.part import Part
-from tocsin.settings.rules import Audience, Condition, ConditionPart, Event
+from tocsin.settings.rules import Audience, Condition, ConditionPart, Worded
 from tocsin.settings.values import OneOrMore
 
 
@@ -39,7 +39,9 @@ class TemplatePart(Part):
     subject_template: Text = Field(default="", description="Subject or first line; empty = the built-in one.")
     body_template: Text = Field(default="", description="Text; empty = the built-in one.")
     channel: str = Field(default="", description="Name or type of the channel it is for; empty = every channel.")
-    events: OneOrMore[Event] = Field(default=(), description="Event types it is for; empty = every event.")
+    events: OneOrMore[Worded] = Field(
+        default=(), description="Event types it is for, or digest; empty = every event, but no digest."
+    )
     audience: Audience = Field(default=TEAM, description="Who reads it.")
     when: Condition = Field(default=ConditionPart(), description="Which incidents it is for.")
 

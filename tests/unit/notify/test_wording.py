@@ -87,11 +87,15 @@ def test_an_audience_hears_its_own_templates_alone() -> None:
     assert chosen({"a": ANY, "b": replace(ANY, audience="customers")}, "mail", "email", context) == "b"
 
 
-def test_a_digest_takes_templates_without_conditions() -> None:
+def test_a_digest_takes_templates_that_name_it() -> None:
     digest = {"type": "digest", "digest": {"count": 3, "incidents": []}}
-    conditional = replace(ANY, when=Matcher(severity=(Severity.CRITICAL,)))
-    assert chosen({"a": conditional, "b": ANY}, "mail", "email", digest) == "b"
-    assert said(digest, a=Template(body_template="{count} messages")) == Words(body="3 messages")
+    assert chosen({"a": ANY}, "mail", "email", digest) == ""
+    named = Template(body_template="{count} messages\n{body}", events=("digest",))
+    words = said(digest, a=ANY, b=named)
+    assert words is not None
+    assert words.body.startswith("3 messages\n")
+    conditional = replace(named, when=Matcher(severity=(Severity.CRITICAL,)))
+    assert chosen({"a": conditional}, "mail", "email", digest) == ""
 
 
 def test_conditions_hold_for_an_incident_that_is_shown_in_part() -> None:

@@ -103,3 +103,8 @@ def test_a_document_is_checked_as_far_as_its_type_cannot() -> None:
             rules_after(Rules(), "template/a", document)
     after = rules_after(Rules(), "template/a", {"body_template": "x", "when": {"severity": ["high"]}})
     assert after.templates["a"].when.severity == (Severity.HIGH,)
+
+
+def test_a_route_over_the_api_names_a_known_audience() -> None:
+    with pytest.raises(Unsound, match="no audience 'custmers', did you mean 'customers'"):
+        rules_after(Rules(), "notify/settings", {"routes": [{"channels": ["console"], "audience": "custmers"}]})
