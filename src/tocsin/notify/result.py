@@ -122,7 +122,8 @@ def next_way(delivery: Delivery, rules: Rules) -> tuple[str, Addressed] | None:
     named = [channel for one in tried for channel in rules.notify.fallback.get(one, ())]
     kind, _, name = delivery.recipient.partition(":")
     if kind == "user" and name in rules.users:
-        named += rules.users[name].channels
+        user = rules.users[name]
+        named += [*user.channels, *(channel for rule in user.notify for channel in rule.channels)]
     for channel in named:
         recipient = f"channel:{channel}" if kind == "channel" else delivery.recipient
         if channel not in tried and (channel, recipient) not in told:

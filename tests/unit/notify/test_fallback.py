@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tocsin.domain import events as ev
 from tocsin.domain.directory import Recipient
-from tocsin.domain.rules import Team, User
+from tocsin.domain.rules import Matcher, PersonalRule, Team, User
 from tocsin.notify.state import Ledger
 from unit.escalate.story import Story, Subject, words
 from unit.notify.desk import CRITICAL, HIGH, call, called, ended, notify, room
@@ -55,6 +55,18 @@ def test_a_person_is_called_over_their_next_channel() -> None:
     called(story, call(Subject(HIGH), 0, targets=(ana,)))
     (voice,) = refused(story, 0, "sms")
     assert (voice.channel, voice.recipient, voice.contacts) == ("voice", "user:ana", {"phone": ("+1",)})
+
+
+def test_the_channels_of_personal_rules_are_other_ways_too() -> None:
+    story = notify(catch_all=("sms",))
+    ana = Recipient(recipient="user:ana", channels=("sms",))
+    rules = (
+        PersonalRule(when=Matcher(severity=(HIGH,)), channels=("sms",)),
+        PersonalRule(when=Matcher(severity=(CRITICAL,)), channels=("voice",)),
+    )
+    story.rules = replace(story.rules, users={"ana": User(notify=rules)})
+    called(story, call(Subject(HIGH), 0, targets=(ana,)))
+    assert [one.channel for one in refused(story, 0, "sms")] == ["voice"]
 
 
 def test_where_the_same_recipient_was_told_at_once_is_no_other_way() -> None:
