@@ -1,9 +1,11 @@
 """What would be said of an event over a channel: the template that applies, and what it makes.
 
 In: rules, a channel, the context of a delivery (of a recorded one, of a recorded event, or of the example of an event
-type). Out: one JSON-ready document. Nothing is sent; a template that fails is named with its reason, as it would be.
+type). Out: one JSON-ready document. Invariants: nothing is sent; a template that fails is named with its reason; links
+hold no signature, by which who may only ask could answer.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -23,6 +25,8 @@ from tocsin.wire.examples import EVENTS
 TOLD: Final = (ev.IncidentEvent, ev.EscalationFired, ev.SlaEvent)
 """What messages are about."""
 NO_DELIVERY: Final = "ntf_explained"
+_SIGNATURE: Final = re.compile(r"(/a/|[?&]t=)[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}")
+"""The token of a signed link (`notify.links`)."""
 
 
 def example_of(kind: str, rules: Rules, audience: str) -> dict[str, Any]:
@@ -100,7 +104,11 @@ def explained(
         "incident": (said.get("incident") or {}).get("number", ""),
         "template": name,
         "problem": problem,
-        "subject": subject,
-        "body": body,
-        "payload": payload,
+        "subject": _unsigned(subject),
+        "body": _unsigned(body),
+        "payload": _unsigned(payload),
     }
+
+
+def _unsigned(text: str) -> str:
+    return _SIGNATURE.sub(r"\1…", text)
