@@ -61,7 +61,9 @@ class FaultProxy:
         self.lines.add(task)
         task.add_done_callback(self.lines.discard)
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            with contextlib.suppress(
+                ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError
+            ):
                 await self._one(reader, writer)
         finally:
             writer.transport.abort()
@@ -108,13 +110,18 @@ class FaultProxy:
         finally:
             back.transport.abort()
 
-    async def stop(self) -> None:
-        """Nobody listens any more, and every line is cut."""
-        if self.server is not None:
+    async def turn(self, mode: str) -> None:
+        """From now on it is `mode`, for lines that stand, too."""
+        self.mode = mode
+        if mode == "refused" and self.server is not None:
             self.server.close()
         for line in list(self.lines):
             line.cancel()
         await asyncio.gather(*self.lines, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Nobody listens any more, and every line is cut."""
+        await self.turn("refused")
 
 
 @contextlib.asynccontextmanager
@@ -123,7 +130,7 @@ async def in_front_of(target: int, *, mode: str = "ok", smtp: bool = False) -> A
     proxy.server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.port = proxy.server.sockets[0].getsockname()[1]
     if mode == "refused":
-        await proxy.stop()
+        await proxy.turn(mode)
     try:
         yield proxy
     finally:
