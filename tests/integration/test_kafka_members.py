@@ -87,6 +87,28 @@ async def test_a_member_that_joins_while_no_broker_is_there_waits_for_one(tmp_pa
         await broker.close()
 
 
+async def test_an_answer_to_a_join_that_was_lost_is_no_other_process(kafka: str, prefix: str) -> None:
+    """The group knows the member by an id that it never learned: it joins again, and does not end."""
+    await topics.create(kafka, prefix)
+    connection = Connection((kafka,), prefix=prefix)
+    broker = await KafkaBroker.open(connection, clock=SystemClock())
+    members, given = Members(connection, broker, member="named"), Given()
+    try:
+        await members.join(given)
+        async with asyncio.timeout(60):
+            await given.taken.wait()
+        member = members.members["ingest"]
+        coordinator = member._app.consumer.thread._ensure_consumer()._coordinator
+        known, coordinator.member_id = coordinator.member_id, "named-of-an-answer-before"
+        assert not await member._replaced()
+        member.process = "another"
+        assert await member._replaced(), "what the group was told names another process"
+        coordinator.member_id = known
+    finally:
+        await members.leave(given, 1.0)
+        await broker.close()
+
+
 async def test_an_app_that_stops_by_itself_is_no_quiet_end(kafka: str, prefix: str) -> None:
     await topics.create(kafka, prefix)
     async with running(kafka, prefix) as (node, members, _):
