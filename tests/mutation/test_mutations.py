@@ -25,7 +25,7 @@ COUNT: Final = int(os.environ.get("TOCSIN_MUTANTS", "6"))
 AT_LENGTH: Final = 200
 NOTICED_AT_LENGTH: Final = 0.85
 NOTICED_IN_A_SAMPLE: Final = 0.5
-"""Of six by chance: when 87 of 100 are noticed, one sample in a thousand is below."""
+"""Of six by chance: when 87 of 100 are noticed, three samples in a thousand are below."""
 SECONDS_MAX: Final = 240
 """Four times what the tests take on two quiet processors."""
 WITHOUT_MAX: Final = 1200
