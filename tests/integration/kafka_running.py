@@ -43,12 +43,14 @@ TOPICS = (
     "escalations.events.v1",
     "notifications.events.v1",
 )
+ESCALATED_AFTER = 6.0
+"""Seconds from the opening to the last call."""
 ESCALATION = {
     # Some seconds, so that pages fall into the time of the faults.
     "rules": [
         {"condition": {"severity": "critical"}, "escalate_to": "first", "escalate_after_minutes": 0.05},
         {"condition": {"severity": "critical"}, "escalation_level": 2, "escalate_to": "second",
-         "escalate_after_minutes": 0.2},
+         "escalate_after_minutes": ESCALATED_AFTER / 60},
     ]
 }  # fmt: skip
 

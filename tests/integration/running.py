@@ -160,8 +160,13 @@ class Tocsin:
         assert result.returncode == 0, result.stderr
         return [json.loads(line) for line in result.stdout.splitlines()]
 
-    async def quiet(self, seconds: float = 60.0) -> None:
-        """Wait until every alert is applied, every event persisted and no delivery is unfinished."""
+    async def quiet(self, seconds: float = 60.0, still: float = 2.5) -> None:
+        """Wait until every alert is applied, every event persisted and no delivery is unfinished.
+
+        Args:
+            still: for so long nothing may have happened: longer than a tally waits, a retry rests and a position is
+                held back; longer than the time to the next deadline where some are to come.
+        """
         ends = time.monotonic() + seconds
         before: object = None
         async with httpx.AsyncClient(timeout=10) as client:
@@ -172,7 +177,7 @@ class Tocsin:
                 if topics == before and ready:
                     return
                 before = topics
-                await asyncio.sleep(2.5)  # longer than a tally waits, a retry rests and a position is held back
+                await asyncio.sleep(still)
         raise AssertionError("the log did not come to rest")
 
 

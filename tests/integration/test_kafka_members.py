@@ -87,6 +87,64 @@ async def test_a_member_that_joins_while_no_broker_is_there_waits_for_one(tmp_pa
         await broker.close()
 
 
+class Slow(Given):
+    """It lets go of its partitions only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.let_go = asyncio.Event(), asyncio.Event()
+
+    async def suspend(self, grace: float) -> None:
+        if self.taken.is_set():
+            self.asked.set()
+            await self.let_go.wait()
+
+
+@pytest.mark.timeout(180)
+async def test_a_stop_does_not_wait_for_a_join_that_the_group_does_not_answer(kafka: str, prefix: str) -> None:
+    """The group answers when all have joined, or after two minutes."""
+    await topics.create(kafka, prefix)
+    connection = Connection((kafka,), prefix=prefix)
+    broker = await KafkaBroker.open(connection, clock=SystemClock())
+    first, second = (Members(connection, broker, member=None, session=120.0) for _ in range(2))
+    slow, given = Slow(), Given()
+    try:
+        await first.join(slow)
+        async with asyncio.timeout(60):
+            await slow.taken.wait()
+            await second.join(given)
+            await slow.asked.wait()
+        async with asyncio.timeout(50):
+            await second.leave(given, 1.0)
+        assert not given.taken.is_set()
+    finally:
+        slow.let_go.set()
+        await first.leave(slow, 1.0)
+        await broker.close()
+
+
+async def test_an_answer_to_a_join_that_was_lost_is_no_other_process(kafka: str, prefix: str) -> None:
+    """The group knows the member by an id that it never learned: it joins again, and does not end."""
+    await topics.create(kafka, prefix)
+    connection = Connection((kafka,), prefix=prefix)
+    broker = await KafkaBroker.open(connection, clock=SystemClock())
+    members, given = Members(connection, broker, member="named"), Given()
+    try:
+        await members.join(given)
+        async with asyncio.timeout(60):
+            await given.taken.wait()
+        member = members.members["ingest"]
+        coordinator = member._app.consumer.thread._ensure_consumer()._coordinator
+        known, coordinator.member_id = coordinator.member_id, "named-of-an-answer-before"
+        assert not await member._replaced()
+        member.process = "another"
+        assert await member._replaced(), "what the group was told names another process"
+        coordinator.member_id = known
+    finally:
+        await members.leave(given, 1.0)
+        await broker.close()
+
+
 async def test_an_app_that_stops_by_itself_is_no_quiet_end(kafka: str, prefix: str) -> None:
     await topics.create(kafka, prefix)
     async with running(kafka, prefix) as (node, members, _):

@@ -57,7 +57,11 @@ async def produce(kafka: str, topic: str, partitions: int, chance: random.Random
     values = list(poison())
     for codec in CODECS:
         async with AIOKafkaProducer(
-            bootstrap_servers=kafka, compression_type=codec, linger_ms=20, max_request_size=6_000_000
+            bootstrap_servers=kafka,
+            compression_type=codec,
+            linger_ms=20,
+            max_request_size=6_000_000,
+            request_timeout_ms=120_000,  # megabytes through a broker that shares two processors with everything else
         ) as producer:
             sent = []
             for value in values[CODECS.index(codec) :: len(CODECS)]:

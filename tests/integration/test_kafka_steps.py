@@ -20,7 +20,7 @@ import pytest
 
 from integration.kafka_chaos import under_load
 from integration.kafka_judging import received, rows, told
-from integration.kafka_running import ESCALATION, TOPICS, Installation, Spread, Worker, count
+from integration.kafka_running import ESCALATED_AFTER, ESCALATION, TOPICS, Installation, Spread, Worker, count
 from integration.running import Sink
 from tocsin.testing.checker import check
 from tocsin.testing.failing import POINTS
@@ -106,7 +106,7 @@ async def test_death_at_every_step_on_the_embedded_log(tmp_path: Path, seed: int
             await dies_everywhere(worker, chance)
             over = True
             await sending
-            await worker.quiet()
+            await worker.quiet(120.0, still=ESCALATED_AFTER + 1)
             assert await worker.end() == 0, worker.printed()
             await worker.start()
             log = [line for topic in TOPICS for line in await asyncio.to_thread(worker.exported, topic)]

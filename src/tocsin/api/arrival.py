@@ -109,6 +109,8 @@ def _as_repeat(serving: Serving, one: Sent) -> dict[str, Any] | None:
     if not page.items:
         return None
     known = page.items[0]
+    if known["alert_id"] == one.alert_id:  # it came into the views after it was looked for as a member
+        return _as_member(serving, one)
     if one.sighting.status is AlertStatus.RESOLVED:
         reason = "resolved" if known["status"] == "resolved" else ""
     else:

@@ -56,6 +56,7 @@ def route(
     tocsin explain route --labels severity=critical,service=shop --settings tocsin.yaml
     """
     found = _route(client, labels, at, hours, path)
+    _note(found)
     if document(found, output):
         return
     incident = found["incident"]
@@ -68,6 +69,11 @@ def route(
     pairs(shown, ROUTE)
     heading("Calls, if nobody answers")
     _calls(found["escalation"], whole=output == "wide")
+
+
+def _note(found: Mapping[str, Any]) -> None:
+    for note in found.get("notes", ()):
+        say(f"note: {note}")
 
 
 @explain.command()
@@ -103,6 +109,7 @@ def escalation(
         from tocsin.explain.route import calls_in
 
         found = calls_in(_route(client, labels, at, hours, path))
+    _note(found)
     if document(found, output):
         return
     if found["incident"]:

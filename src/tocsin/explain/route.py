@@ -6,6 +6,7 @@ rehearsal in an empty installation: whether an open incident would take the aler
 
 from collections.abc import Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -13,10 +14,12 @@ import msgspec
 from tocsin.domain import events as ev
 from tocsin.domain.condition import holds
 from tocsin.domain.errors import Reject
+from tocsin.domain.grading import known_severity
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.instant import Instant
 from tocsin.domain.playbook import minutes_of, playbooks_for
 from tocsin.domain.rules import Rules
+from tocsin.domain.severity import Severity
 from tocsin.explain.escalation import COMING, planned_by, rows_of, shown
 from tocsin.explain.rehearsal import HORIZON, Rehearsal
 from tocsin.wire.events import rfc3339
@@ -80,12 +83,23 @@ def of_alert(
         "announced": _announced(opened, rehearsal.events),
         "escalation": rows_of(rehearsal.events, at, COMING),
         "cut": rehearsal.cut,
+        "notes": _notes(facts.labels if facts else {}, header, rules),
     }
+
+
+def _notes(labels: Mapping[str, str], header: IncidentHeader, rules: Rules) -> list[str]:
+    """What may be a slip: a severity that no table knows is an alert all the same."""
+    word = labels.get("severity", "")
+    if not word or known_severity(word, rules) is not None:
+        return []
+    near = get_close_matches(word.lower(), [one.value for one in Severity], n=1)
+    hint = f", did you mean {near[0]!r}?" if near else ""
+    return [f"severity {word!r} is no word of a severity here, so it counts as {header.severity.value}{hint}"]
 
 
 def calls_in(found: Mapping[str, Any]) -> dict[str, Any]:
     """The calls of an explained route, in the form of `explain.escalation`."""
-    kept = ("incident", "until", "rules_version", "policy", "cut")
+    kept = ("incident", "until", "rules_version", "policy", "cut", "notes")
     return {name: found[name] for name in kept} | {"now": found["at"], "ended": "", "rows": found["escalation"]}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tocsin.domain.directory import KINDS
 from tocsin.domain.grading import SCHEMES
-from tocsin.domain.rules import People
+from tocsin.domain.rules import Assignment, People
 from tocsin.notify.channels.options import OPTIONS
 from tocsin.settings import source as src
 from tocsin.settings.problem import Problem, suggestion
@@ -77,6 +77,15 @@ REFERENCES: Final[tuple[tuple[src.Path, str], ...]] = (
 """Path of a name, or of a list of names, and the kind of what it names."""
 
 
+_ASSIGNED: Final = Assignment()
+_BY_DEFAULT: Final[Mapping[src.Path, str]] = {
+    ("correlate", "assignment", field, str(key)): name
+    for field, table in (("by_category", _ASSIGNED.by_category), ("by_severity", _ASSIGNED.by_severity))
+    for key, name in table.items()
+}
+"""What is so without being written, and may be written: who has no such team lets the catch-all have it."""
+
+
 def problems(source: src.Source) -> Iterator[Problem]:
     """Every name that leads nowhere, and a catch-all team that is missing."""
     known = {kind: set(_at(source.tree, path)) | BUILT_IN.get(kind, set()) for kind, path in PLACES.items()}
@@ -85,6 +94,8 @@ def problems(source: src.Source) -> Iterator[Problem]:
         if kind == TARGET and not people:
             continue  # without a directory every target is the catch-all team; `Settings.warnings` says so
         for where, named in _named(source.tree, path):
+            if named == _BY_DEFAULT.get(where):
+                continue
             if message := _target(named, known) if kind == TARGET else _name(named, kind, known):
                 yield Problem(source.place(where), message)
     catch_all = _at(source.tree, ("people",)).get("catch_all", People().catch_all)

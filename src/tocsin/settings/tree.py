@@ -287,7 +287,9 @@ class Settings(Part):
         if not self.servers:  # what has no effect here, and would be refused when read again
             del shown["kafka"], shown["run"], shown["ingest"]["topics"]
         shown["notify"]["channels"].setdefault(CONSOLE, _shown(ConsoleChannel()))
-        shown["escalate"]["rules"] = _shown(self.escalate.struct())
+        if self.escalate.rules is not None or not (self.people.teams or self.people.users):
+            # Else the default rows name teams that may not be there, which is refused where it is written.
+            shown["escalate"]["rules"] = _shown(self.escalate.struct())
         shown["sla"] = _shown(self.promises())
         return shown
 

@@ -160,3 +160,10 @@ def test_what_ingest_rejects_or_what_opens_nothing_is_said() -> None:
 
 def test_the_same_question_has_the_same_answer() -> None:
     assert explained(Rules(), severity="high") == explained(Rules(), severity="high")
+
+
+def test_a_severity_that_nobody_knows_is_noted_with_the_nearest_word() -> None:
+    (note,) = explained(CALM, severity="crtical", service="shop")["notes"]
+    assert note == "severity 'crtical' is no word of a severity here, so it counts as medium, did you mean 'critical'?"
+    assert explained(CALM, severity="warning", service="shop")["notes"] == []
+    assert explained(CALM, service="shop")["notes"] == []

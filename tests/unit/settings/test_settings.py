@@ -237,6 +237,16 @@ def test_what_config_show_prints_can_be_read_again(tmp_path: Path, text: str) ->
     assert again.published() == first.published()
 
 
+def test_what_is_shown_of_a_directory_loads_again(tmp_path: Path) -> None:
+    """Defaults name teams that are not there; written out they are as good as left out."""
+    import yaml
+
+    first = settings_of(tmp_path, "people: {users: {ana: {}}, teams: {everyone: {members: [ana]}}}\n")
+    shown = first.published()
+    assert shown["correlate"]["assignment"]["by_category"]["security"] == "security_team"
+    assert settings_of(tmp_path, yaml.safe_dump(shown)).published() == shown
+
+
 def test_targets_are_warned_of_when_nobody_is_named(tmp_path: Path) -> None:
     text = "escalate: {rules: [{escalate_to: oops, escalate_after_minutes: 1}]}"
     assert settings_of(tmp_path, text).warnings() == [

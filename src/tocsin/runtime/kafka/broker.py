@@ -191,8 +191,9 @@ class KafkaBroker:
         codes = {ours: topic.error or (MADE_ANEW if topic.id != self._ids[ours] else 0) for ours, topic in now.items()}
         return [explain(code, topic=self._names[ours]) for ours, code in codes.items() if code]
 
-    async def holder(self, group: str, name: str) -> str | None:
-        """The member id of whoever is in `group` under the static name `name`; None when nobody is."""
+    async def holder(self, group: str, name: str) -> tuple[str, bytes] | None:
+        """Who is in `group` under the static name `name`: its member id, and what it said of itself when it joined
+        (empty while the group rebalances). None when nobody is."""
         return await self._positions.holder(self._connection.group(group), name)
 
     async def incarnation(self, topic: str) -> str:

@@ -7,6 +7,7 @@ is delivered before the share has been loaded; what ends delivery ends the proce
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ from tocsin.runtime.kafka.broker import KafkaBroker
 from tocsin.runtime.kafka.errors import explain
 from tocsin.runtime.kafka.heartbeat import HeartbeatLease
 from tocsin.runtime.kafka.inbox import Inbox
-from tocsin.runtime.kafka.transport import Batches, Session, Transport
+from tocsin.runtime.kafka.transport import Assignor, Batches, Session, Transport
 from tocsin.runtime.share import Share
 from tocsin.runtime.watch import Signs
 
@@ -61,6 +62,8 @@ class Member:
         self.session = session
         self.share = share
         self.lease = lease
+        self.process = secrets.token_hex(12)
+        """What `Assignor` tells the group."""
         self.generation = 0
         self.fetched_at = self._taken_at = self._began = asyncio.get_running_loop().time()
         self._inbox = inbox
@@ -90,6 +93,7 @@ class Member:
             stream_wait_empty=False,
             store="memory://",
             datadir=self._scratch.name,
+            PartitionAssignor=Assignor,
             broker_session_timeout=self.session.seconds,
             broker_request_timeout=max(2 * self.session.seconds, 30.0),
         )
@@ -208,7 +212,11 @@ class Member:
             return False  # before the first assignment it is our own former process that has the name
         with suppress(Unavailable, Broken):
             holder = await self._broker.holder(self._group, name)
-            return holder is not None and holder != self._app.consumer.thread.member_id()
+            if holder is None or holder[0] == self._app.consumer.thread.member_id():
+                return False
+            # It may be us: when the answer to a join is lost, the group knows us by an id that we do not. While it
+            # rebalances nobody can tell; who has been replaced learns it in the next generation.
+            return bool(holder[1]) and self.process.encode() not in holder[1]
         return False
 
     async def _cut_loading(self) -> None:

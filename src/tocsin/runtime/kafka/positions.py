@@ -76,20 +76,22 @@ class Positions:
         found: tuple[int, str] | None = await self._at_coordinator(group, ask)
         return found
 
-    async def holder(self, group: str, name: str) -> str | None:
-        """The member id of whoever is in `group` under the static name `name`; None when nobody is.
+    async def holder(self, group: str, name: str) -> tuple[str, bytes] | None:
+        """Who is in `group` under the static name `name`: its member id, and what it said of itself when it joined,
+        which Kafka tells only while the group does not rebalance. None when nobody is.
 
         Raises:
             Unavailable, Broken.
         """
 
-        async def ask(address: Address) -> tuple[int, str | None]:
+        async def ask(address: Address) -> tuple[int, tuple[str, bytes] | None]:
             answer = await self._cluster.ask(address, "group", GroupsRequest([group]))
             told = answer.to_object()["groups"][0]
-            ids = [member["member_id"] for member in told["members"] if member["instance_id"] == name]
-            return told["error_code"], ids[0] if ids else None
+            named = (member for member in told["members"] if member["instance_id"] == name)
+            found = next(((member["member_id"], bytes(member["metadata"] or b"")) for member in named), None)
+            return told["error_code"], found
 
-        found: str | None = await self._at_coordinator(group, ask)
+        found: tuple[str, bytes] | None = await self._at_coordinator(group, ask)
         return found
 
     async def _at_coordinator(self, group: str, ask: Callable[[Address], Awaitable[tuple[int, Any]]]) -> Any:

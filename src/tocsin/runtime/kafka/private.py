@@ -110,6 +110,7 @@ FAUST: Final = (
     Private(_THREAD, "_fetch_records", _UNREADABLE),
     Private("aiokafka.consumer.fetcher:Fetcher", "_records", _UNREADABLE, instance=True),
     Private(_THREAD, "call_thread", "what has to be done in the consumer's thread"),
+    Private("faust.assignor.partition_assignor:PartitionAssignor", "metadata", _NAME),
     Private("faust.app.base:App", "assignor", "keeps co-partitioned topics together"),
     Private("faust.app.base:App", "consumer_generation_id", "the generation that loading belongs to"),
     Private("faust.app.base:App", "transport", "brings our transport in"),

@@ -15,15 +15,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import faust
+import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from tocsin.runtime.kafka.connection import Connection
 from tocsin.runtime.kafka.heartbeat import boottime
 
-__all__ = ["Batches", "Session", "Transport", "Wants"]
+__all__ = ["Assignor", "Batches", "Session", "Transport", "Wants"]
 
 GETMANY_SECONDS: Final = 1.0
 FULL_SECONDS: Final = 0.05
@@ -91,6 +93,8 @@ class Wants(Protocol):
     """What the transport asks its member (`member.py`)."""
 
     session: Session
+    process: str
+    """Of this very process: no other ever joins with it."""
 
     async def revoked(self) -> None:
         """Partitions are about to be given to others: finish and commit."""
@@ -118,6 +122,16 @@ class Wants(Protocol):
 
     async def ended(self, error: BaseException) -> None:
         """Delivery has ended for good."""
+
+
+class Assignor(PartitionAssignor):
+    """Faust's. What a member tells the group of itself names its process, too: the group may know us by a member id
+    that we never learned, since the answer to a join can be lost with a broker."""
+
+    def metadata(self, topics: set[str]) -> Any:
+        told: Any = super().metadata(topics)
+        named = orjson.dumps({**orjson.loads(told.user_data), "tocsin_process": _wants(self.app).process})
+        return type(told)(told.version, told.subscription, named)
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
