@@ -121,7 +121,7 @@ class Tocsin:
             [str(TOCSIN), *words], capture_output=True, text=True, env=environment, timeout=120, check=False
         )
 
-    async def start(self) -> float:
+    async def start(self, within: float = READY_WITHIN) -> float:
         """Start and wait until it is ready; returns the seconds that took.
 
         Raises:
@@ -130,13 +130,13 @@ class Tocsin:
         began = time.monotonic()
         self.process = spawn(self.directory / "log.txt", str(TOCSIN), "run", "-c", str(self.config))
         async with httpx.AsyncClient() as client:
-            while time.monotonic() - began < READY_WITHIN:
+            while time.monotonic() - began < within:
                 assert self.process.poll() is None, self.printed()
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(f"{self.url}/-/ready", timeout=1)).status_code == 200:
                         return time.monotonic() - began
                 await asyncio.sleep(0.05)
-        raise AssertionError(f"not ready within {READY_WITHIN} s\n{self.printed()}")
+        raise AssertionError(f"not ready within {within} s\n{self.printed()}")
 
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
