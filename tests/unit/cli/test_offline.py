@@ -124,10 +124,10 @@ def test_config_check_warns(tmp_path: Path) -> None:
 
 def test_config_show_prints_settings_that_can_be_used_and_no_secret(tmp_path: Path) -> None:
     path = tmp_path / "tocsin.yaml"
-    path.write_text("notify: {channels: {chat: {type: webhook, url: 'https://x/canary', secret: canary}}}")
+    path.write_text("notify: {channels: {chat: {type: webhook, url: 'https://x/hunter2', secret: hunter2}}}")
     done = run("config", "show", "-c", str(path))
     assert done.exit_code == 0
-    assert "canary" not in done.output
+    assert "hunter2" not in done.output
     shown = yaml.safe_load(done.stdout)
     assert shown["notify"]["channels"]["chat"]["secret"] == "(secret)"
     assert json.loads(run("config", "show", "-c", str(path), "-o", "json").stdout) == shown
