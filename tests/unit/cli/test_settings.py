@@ -88,3 +88,17 @@ def test_a_silence_that_cannot_be_is_refused(run: Any) -> None:
 
 def test_a_name_cannot_lead_elsewhere() -> None:
     assert path_of("user/a b?x") == "/api/v1/settings/user/a%20b%3Fx"
+
+
+def test_a_template_that_is_written_is_what_channels_say_from_then_on(run: Any) -> None:
+    def said() -> str:
+        return str(run("explain", "message", "--event", "incident.opened", "--channel", "console").stdout)
+
+    assert "PAGE late: Disk" not in said()
+    put = run("settings", "put", "template/late", stdin="{subject_template: 'late: {title}', channel: console}")
+    assert put.exit_code == 0, put.stderr
+    assert "PAGE late: Disk of orders-db will be full in 4 hours" in said()
+    wrong = run("settings", "put", "template/late", stdin="{subject_template: 'late: {titel}'}")
+    assert (wrong.exit_code, "did you mean 'title'?" in wrong.stderr) == (2, True)
+    assert run("settings", "delete", "template/late").exit_code == 0
+    assert "PAGE late: Disk" not in said()
