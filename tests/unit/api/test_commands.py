@@ -9,6 +9,7 @@ from tocsin.domain.command import VERBS
 from tocsin.topics import COMMANDS
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
+    "resend": {"delivery": "ntf_" + "a" * 20},
     "assign": {"assignee": "ada"},
     "note": {"text": "x"},
     "declare": {"title": "t"},
