@@ -215,6 +215,7 @@ async def test_a_delivery_that_fails_is_tried_again_and_arrives(persisted: Persi
             "error": "",
             "receipt": "202",
             "possible_duplicate": True,
+            "digest": "",
             "planned_at": "2026-11-21T12:00:00Z",
             "attempted_at": "2026-11-21T12:03:00Z",
             "next_attempt_at": None,
