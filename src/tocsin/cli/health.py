@@ -7,7 +7,7 @@ import click
 
 from tocsin.cli.client import Client, remote
 from tocsin.cli.exits import FAILED, Ended
-from tocsin.cli.output import document, formatted, say
+from tocsin.cli.output import document, formatted, plain, say
 
 
 @click.command()
@@ -27,5 +27,7 @@ def health(client: Client, output: str | None) -> None:
             click.echo("ready")
         for problem in found["problems"]:
             say(f"not ready: {problem}")
+        for note in found.get("notes", ()):  # of an older tocsin there are none
+            say(plain(note))
     if not found["ready"]:
         raise SystemExit(FAILED)

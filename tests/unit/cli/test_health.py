@@ -48,6 +48,11 @@ def test_a_ready_tocsin_is_0(answering: Answering) -> None:
     assert (done.exit_code, done.stdout, done.stderr) == (0, "ready\n", "")
 
 
+def test_a_ready_tocsin_says_which_channels_fail(answering: Answering) -> None:
+    done = health(answering(200, '{"ready": true, "problems": [], "notes": ["channel mail: open since 12:00: 503"]}'))
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "ready\n", "channel mail: open since 12:00: 503\n")
+
+
 def test_one_that_is_not_ready_is_1_and_says_why(answering: Answering) -> None:
     url = answering(503, '{"ready": false, "problems": ["event log: locked", "partition 1: source_trimmed"]}')
     done = health(url)
