@@ -37,6 +37,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.hypothesis_seed = str(SEED)
 
 
+INTEGRATION_SECONDS = 300
+"""For a test with real programs that says nothing else: where everything is started at once, a minute is soon over."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("integration") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(INTEGRATION_SECONDS))
+
+
 def pytest_report_header() -> str:
     return f"seed: TOCSIN_TEST_SEED={SEED}, hypothesis profile: {PROFILE}"
 
