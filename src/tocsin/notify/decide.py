@@ -243,9 +243,10 @@ def _hold_back(pen: Pen, event: ev.IncidentEvent) -> Iterator[ev.Event]:
 
 
 def _made_up_for(pen: Pen, event: ev.IncidentEvent, known: Muted, word: str) -> Iterator[ev.Event]:
-    """The escalations that were taken back, once more, but for those that an answer (`word`) made pointless."""
+    """The escalations that were taken back, once more, but for those that an answer (`word`) made pointless. Of several
+    calls of one step over one channel to one recipient the last says it all."""
     cause = ev.event_id(event)
-    for call in known.calls:
+    for call in {(one.step, one.channel, one.recipient): one for one in known.calls}.values():
         if word and answers(word, call.step):
             continue
         to = Addressed(call.channel, call.recipient, call.contacts)

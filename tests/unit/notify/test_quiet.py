@@ -125,6 +125,19 @@ def test_an_escalation_that_waits_is_taken_back_and_goes_to_the_same_people_afte
     assert again.contacts == {"email": ("a@b.example",)}
 
 
+def test_calls_of_one_step_to_one_recipient_are_made_up_for_once() -> None:
+    """Each promise that is broken calls the same level; made up for, they have one cause and say the same."""
+    story = notify()
+    subject = Subject()
+    story.reads(subject.opened())
+    for minute in (2, 3):
+        called(story, call(subject, minute))
+    story.reads(hushed(subject, 4))
+    planned = [one for one in story.reads(loud(subject, 30)) if isinstance(one, ev.DeliveryPlanned)]
+    assert [one.step for one in planned if one.reason == "made_up_for"] == ["escalation.1"]
+    assert len({one.delivery_id for one in planned}) == len(planned)
+
+
 def test_an_escalation_that_knows_nothing_of_the_suppression_is_held_back() -> None:
     story = notify()
     subject = Subject()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tocsin.domain.rules import NotifyRules, Rules
 from tocsin.testing.broker import MemoryBroker
 from tocsin.testing.scenario import Crash, Play, Played, Story, Transport, instant, play
 
@@ -57,7 +58,7 @@ def test_what_does_not_arrive_is_told(tmp_path: Path) -> None:
         await play.posts("native", {"title": "One", "severity": "info"})
         await play.at("11:30")
 
-    played = on(1, tmp_path, Story(silent))
+    played = on(1, tmp_path, Story(silent, rules=Rules(notify=NotifyRules(attempts_max=5))))
     ((words,),) = (messages.values() for messages in played.told.deliveries.values())
     assert words == ["planned (incident.opened)", "failed (failed)", "gave_up (attempts_exhausted)"]
 
