@@ -53,7 +53,7 @@ class Beacon:
         headers = {"content-type": "application/json"}
         try:
             async with asyncio.timeout(TIMEOUT), self._session.post(body, headers) as response:
-                if response.status < 400:
+                if 200 <= response.status < 300:
                     return "sent"
                 log.warning("the outbound heartbeat was answered with HTTP %d", response.status)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:

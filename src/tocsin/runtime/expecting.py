@@ -59,7 +59,7 @@ class Expecting:
         """Look until `stop` is set."""
         while not await ward.world.clock.wait(stop, self._every):
             rules = ward.rules().expected
-            for name in self._since.keys() - rules.keys():
+            for name in (self._since.keys() | self._said.keys()) - rules.keys():
                 await self._gone(ward, name)
             if ward.event_log is None or not rules:
                 continue
@@ -110,13 +110,15 @@ class Expecting:
 
     async def _gone(self, ward: Ward, name: str) -> None:
         """The rule was deleted: nothing is missing any more."""
-        rule, since = self._since.pop(name)
+        self._since.pop(name, None)
         ward.world.metrics.set("tocsin_expected_alert_age_seconds", 0.0, name)
-        if self._said.pop(name, None) is not None:
+        if name in self._said:
             try:
-                await _tell(ward, alarm(name, rule, since, resolved=True))
+                await _tell(ward, alarm(name, Expected(matchers=()), ward.world.now(), resolved=True))
             except TocsinError as error:
-                log.warning("expected alert %s is expected no more, and its alarm stands: %s", name, error)
+                log.info("expected alert %s is expected no more; its alarm is taken back later: %s", name, error)
+            else:
+                del self._said[name]
 
 
 def _behind(ward: Ward) -> bool:
