@@ -115,6 +115,7 @@ async def running(settings: Settings, *, drain: float = DRAIN_SECONDS) -> AsyncI
             sources=(RAW.name, *settings.ingest.topics),
             shared=laid_out.shared,
             templates=templates,
+            vigils=vigils_of(settings),
         )
         server = Server(create(node, settings=settings, clock=clock, links=links), settings.http.address)
         stack.push_async_callback(server.stop)
