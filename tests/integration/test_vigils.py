@@ -26,5 +26,5 @@ async def test_heartbeat_canary_and_expected_alerts_are_those_of_the_settings(tm
                 missing = "The expected alert dog stays away" in titles
                 return missing and bool(outside.journal) and 'tocsin_canary_seconds_count{step="event_log"}' in metrics
 
-            await until(seen, "a heartbeat, a canary and an alarm")
+            await until(seen, "a heartbeat, a canary and an alarm", seconds=120.0)
             assert outside.journal[0]["body"]["instance"] == "tocsin"
