@@ -24,7 +24,6 @@ from tocsin.api.commands import (
     Phrase,
     answer_of,
     check_words,
-    draft_of,
     outcome_of,
     partition_of,
     with_ids,
@@ -35,6 +34,7 @@ from tocsin.domain.ids import short_hash
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.severity import Severity
 from tocsin.topics import COMMANDS
+from tocsin.wire.command import command_draft
 
 BULK_MAX: Final = 500
 """Incidents of one request: what a person can want at once, and half a second of one owner's time."""
@@ -113,7 +113,7 @@ async def bulk(
         except (Failure, ValidationError) as error:
             commands.append(_refused(f"{bulk_id}.{short_hash(reference)}", asked.verb, reference, error))
     for partition, together in by_partition.items():
-        await serving.publish(COMMANDS, partition, [draft_of(command) for command in together])
+        await serving.publish(COMMANDS, partition, [command_draft(command) for command in together])
     outcomes = iter(await _outcomes(serving, [one for one in commands if isinstance(one, Command)], wait))
     items = [one if isinstance(one, dict) else next(outcomes) for one in commands]
     counts: dict[str, int] = {}

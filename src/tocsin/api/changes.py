@@ -20,8 +20,7 @@ from tocsin.domain.command import Command, checked
 from tocsin.domain.instant import Instant, as_utc
 from tocsin.persist.changes import LIMIT_MAX, changes
 from tocsin.topics import COMMANDS
-from tocsin.wire.command import encode_command
-from tocsin.wire.record import Draft
+from tocsin.wire.command import command_draft
 
 BODY_BYTES_MAX: Final = 64 * 1024
 WAIT_SECONDS: Final = 5.0
@@ -73,8 +72,7 @@ async def report(
     )
     partitions = serving.node.partitions
     partition = ids.partition_of_key(f"change:{asked.service}", partitions)
-    key, value = encode_command(command)
-    await serving.publish(COMMANDS, partition, [Draft(key, value, (("content-type", b"application/json"),))])
+    await serving.publish(COMMANDS, partition, [command_draft(command)])
     log = serving.node.event_log
     known = None if log is None else await log.wait_outcome(command.command_id, wait)
     outcome = known["outcome"] if known else "pending"

@@ -25,8 +25,7 @@ from tocsin.domain.rules import Rules
 from tocsin.domain.severity import Severity
 from tocsin.settings.problem import suggestion
 from tocsin.topics import COMMANDS
-from tocsin.wire.command import encode_command
-from tocsin.wire.record import Draft
+from tocsin.wire.command import command_draft
 
 BODY_BYTES_MAX: Final = 64 * 1024
 WAIT_SECONDS: Final = 5.0
@@ -123,12 +122,6 @@ def partition_of(command: Command, partitions: int) -> int:
     return partition
 
 
-def draft_of(command: Command) -> Draft:
-    """The record of a command."""
-    key, value = encode_command(command)
-    return Draft(key, value, (("content-type", b"application/json"),))
-
-
 @router.post("/api/v1/commands", summary="Do something to an incident, and learn what became of it")
 async def command(
     request: Request,
@@ -152,7 +145,7 @@ async def command(
     if asked.command_id and (known := await outcome_of(serving, asked.command_id, 0.0)):
         return _answer(wanted, known)
     wanted = await with_ids(serving, wanted)
-    await serving.publish(COMMANDS, partition_of(wanted, serving.node.partitions), [draft_of(wanted)])
+    await serving.publish(COMMANDS, partition_of(wanted, serving.node.partitions), [command_draft(wanted)])
     return _answer(wanted, await outcome_of(serving, wanted.command_id, wait))
 
 

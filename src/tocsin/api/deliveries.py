@@ -21,7 +21,6 @@ from tocsin.api.commands import (
     WAIT_SECONDS,
     WAIT_SECONDS_MAX,
     answer_of,
-    draft_of,
     outcome_of,
     partition_of,
 )
@@ -33,6 +32,7 @@ from tocsin.domain.errors import Retry
 from tocsin.domain.ids import short_hash
 from tocsin.persist.deliveries import delivery_with, waiting
 from tocsin.topics import COMMANDS
+from tocsin.wire.command import command_draft
 
 STATUSES: Final = (
     "planned",
@@ -178,7 +178,7 @@ async def resend(
     for command in commands.values():
         by_partition.setdefault(partition_of(command, serving.node.partitions), []).append(command)
     for partition, some in by_partition.items():
-        await serving.publish(COMMANDS, partition, [draft_of(command) for command in some])
+        await serving.publish(COMMANDS, partition, [command_draft(command) for command in some])
     known = await asyncio.gather(*(outcome_of(serving, one.command_id, wait) for one in commands.values()))
     for (delivery_id, command), outcome in zip(commands.items(), known, strict=True):
         items[delivery_id] = answer_of(command, outcome)

@@ -16,8 +16,7 @@ from tocsin.api.commands import CommandRequest, partition_of
 from tocsin.api.serving import Serving
 from tocsin.domain.command import Command
 from tocsin.topics import COMMANDS
-from tocsin.wire.command import encode_command
-from tocsin.wire.record import Draft
+from tocsin.wire.command import command_draft
 
 PENDING: Final = "pending"
 
@@ -58,9 +57,7 @@ async def give(
     log = serving.node.event_log
     if command_id and log is not None and (known := await log.wait_outcome(command_id, 0.0)):
         return known
-    key, value = encode_command(command)
-    draft = Draft(key, value, (("content-type", b"application/json"),))
-    await serving.publish(COMMANDS, partition_of(command, serving.node.partitions), [draft])
+    await serving.publish(COMMANDS, partition_of(command, serving.node.partitions), [command_draft(command)])
     found = None if log is None else await log.wait_outcome(command.command_id, wait)
     pending = {"command_id": command.command_id, "verb": verb, "outcome": PENDING, "incident": incident, "events": []}
     return found if found is not None else {**pending, "reason": "", "message": ""}

@@ -12,13 +12,14 @@ from fastapi import Request
 
 from tocsin.api.answer import Failure
 from tocsin.api.body import body_of
-from tocsin.api.commands import draft_of, outcome_of, partition_of
+from tocsin.api.commands import outcome_of, partition_of
 from tocsin.api.page_view import BAD, GOOD, WAIT
 from tocsin.api.serving import Serving
 from tocsin.domain.command import Command
 from tocsin.domain.errors import TocsinError
 from tocsin.notify.message import one_line
 from tocsin.topics import COMMANDS
+from tocsin.wire.command import command_draft
 
 OUTCOME_SECONDS: Final = 2.0
 """Somebody looks at the page meanwhile; it usually takes some 20 ms."""
@@ -61,7 +62,7 @@ async def done(serving: Serving, command: Command) -> Done:
     known = await known_of(serving, command.command_id)
     if known is None:
         partition = partition_of(command, serving.node.partitions)
-        await serving.publish(COMMANDS, partition, [draft_of(command)])
+        await serving.publish(COMMANDS, partition, [command_draft(command)])
         known = await known_of(serving, command.command_id, OUTCOME_SECONDS)
     return said(command.verb, known)
 

@@ -14,14 +14,14 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from tocsin import topology
-from tocsin.domain import ids
-from tocsin.domain.command import Command
 from tocsin.domain.errors import TocsinError
+from tocsin.domain.events.delivery import FINISHED
 from tocsin.runtime.expecting import native_headers
+from tocsin.runtime.routing import test_page
 from tocsin.runtime.vigil import Ward
 from tocsin.stage import RawRecord
 from tocsin.topics import COMMANDS, INCIDENTS, RAW
-from tocsin.wire.command import encode_command
+from tocsin.wire.command import command_draft
 from tocsin.wire.normalized import decode_batch
 from tocsin.wire.record import Draft
 
@@ -34,7 +34,6 @@ LOOK: Final = 0.02
 """Seconds between two looks at the views."""
 PROBLEM: Final = "canary"
 DONE: Final = "delivered"
-_FINAL: Final = frozenset({DONE, "gave_up", "withdrawn", "suppressed", "bundled"})
 
 
 class Late(TocsinError):
@@ -109,18 +108,14 @@ class Canary:
         assert ward.event_log is not None
         clock = ward.world.clock
         began, ends = clock.monotonic(), clock.monotonic() + PAGE_TIMEOUT
-        command = Command(
-            command_id=f"cmd_{token_hex(12)}", verb="test_page", actor="canary", arguments={"target": self._target}
-        )
-        key, value = encode_command(command)
-        partition = ids.partition_of_key(f"declared:{command.command_id}", ward.partitions)
-        await ward.publish(COMMANDS.name, partition, [Draft(key, value, (("content-type", b"application/json"),))])
+        partition, command = test_page(self._target, "canary", ward.partitions)
+        await ward.publish(COMMANDS.name, partition, [command_draft(command)])
         outcome = await ward.event_log.wait_outcome(command.command_id, PAGE_TIMEOUT)
         if outcome is None or outcome["outcome"] != "applied":
             raise Late(f"the command was {outcome['outcome'] if outcome else 'not answered'}")
         statuses: set[str] = set()
         while DONE not in statuses:
-            if clock.monotonic() > ends or (statuses and statuses <= _FINAL):
+            if clock.monotonic() > ends or (statuses and statuses <= FINISHED):
                 became = ", ".join(sorted(statuses)) or "none planned"
                 raise Late(f"{self._target} got none within {PAGE_TIMEOUT:.0f} s: {became}")
             await clock.wait(asyncio.Event(), LOOK)

@@ -24,7 +24,7 @@ from tocsin.notify.message import one_line
 from tocsin.runtime.routing import partition_of
 from tocsin.runtime.world import World
 from tocsin.topics import COMMANDS
-from tocsin.wire.command import encode_command
+from tocsin.wire.command import command_draft
 from tocsin.wire.record import Draft
 
 __all__ = ["VERBS", "Listening", "actor_of", "command_id_of", "command_of"]
@@ -173,9 +173,7 @@ class Listening:
         """
         if self._outcome is not None and await self._outcome(command.command_id, 0.0) is not None:
             return
-        key, value = encode_command(command)
-        draft = Draft(key, value, (("content-type", b"application/json"),))
-        await self._publish(COMMANDS.name, partition, [draft])
+        await self._publish(COMMANDS.name, partition, [command_draft(command)])
 
     async def take(self, channel: Channel, asked: Asked) -> str:
         """Do what is asked for; one line about what became of it. Never raises for what was asked, or for the log."""

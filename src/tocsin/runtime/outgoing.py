@@ -12,8 +12,7 @@ from tocsin.runtime.routing import partition_of
 from tocsin.runtime.world import World
 from tocsin.stage import CommandSent, Decider
 from tocsin.topics import COMMANDS
-from tocsin.wire.command import encode_command
-from tocsin.wire.record import Draft
+from tocsin.wire.command import command_draft
 
 __all__ = ["written"]
 
@@ -25,7 +24,7 @@ async def written(stage: Decider[Any], state: Any, world: World, partitions: int
     for command in outgoing(state) if outgoing is not None else ():
         home = partition_of(command, partitions)
         if home is not None:
-            draft = Draft(*encode_command(command), (("content-type", b"application/json"),))
+            draft = command_draft(command)
             await append_shared(world, COMMANDS.name, home, [draft])
         done.append(CommandSent(command.command_id))
     return done

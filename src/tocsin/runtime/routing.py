@@ -1,13 +1,15 @@
 """Where a command belongs: the partition that its incident's id or number carries."""
 
+from secrets import token_hex
+
 from tocsin.domain.command import Command
-from tocsin.domain.ids import partition_in
+from tocsin.domain.ids import partition_in, partition_of_key
 from tocsin.runtime.rejects import append_shared
 from tocsin.runtime.world import World
 from tocsin.topics import COMMANDS
 from tocsin.wire.record import Draft, Record
 
-__all__ = ["forwarded", "partition_of"]
+__all__ = ["forwarded", "partition_of", "test_page"]
 
 NUMBER_PREFIX = "INC-"
 
@@ -30,6 +32,12 @@ def partition_of(command: Command, partitions: int) -> int | None:
     except ValueError:
         return None
     return partition if partition < partitions else None
+
+
+def test_page(target: str, actor: str, partitions: int) -> tuple[int, Command]:
+    """A new command that calls `target` to try the way, and the partition that it goes to."""
+    command = Command(command_id=f"cmd_{token_hex(12)}", verb="test_page", actor=actor, arguments={"target": target})
+    return partition_of_key(f"declared:{command.command_id}", partitions), command
 
 
 async def forwarded(world: World, command: Command, record: Record, partition: int, partitions: int) -> bool:

@@ -6,6 +6,7 @@ import msgspec
 
 from tocsin.domain.command import Command
 from tocsin.domain.errors import Reject
+from tocsin.wire.record import Draft
 
 _decoder: Final = msgspec.json.Decoder(Command)
 
@@ -13,6 +14,11 @@ _decoder: Final = msgspec.json.Decoder(Command)
 def encode_command(command: Command) -> tuple[bytes, bytes]:
     """(key, value) of a command's record."""
     return (command.incident or command.command_id).encode(), msgspec.json.encode(command)
+
+
+def command_draft(command: Command) -> Draft:
+    """The record of a command."""
+    return Draft(*encode_command(command), (("content-type", b"application/json"),))
 
 
 def decode_command(value: bytes | None) -> Command:

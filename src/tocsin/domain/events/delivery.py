@@ -1,6 +1,6 @@
 """notifications.events.v1, `delivery.*`: the life of one message to one recipient."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -20,6 +20,10 @@ class DeliveryEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     def word(self) -> str:
         """The word of the ledger: `planned`, `attempted`, `delivered`, ..."""
         return self.TYPE.removeprefix("delivery.")
+
+
+FINISHED: Final = frozenset({"delivered", "gave_up", "withdrawn", "suppressed", "bundled"})
+"""Words of the ledger after which nothing more happens to a delivery."""
 
 
 class Joined(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
