@@ -66,7 +66,8 @@ async def produce(kafka: str, topic: str, partitions: int, chance: random.Random
             sent = []
             for value in values[CODECS.index(codec) :: len(CODECS)]:
                 place = chance.randrange(partitions)
-                key = chance.choice([None, b"", b"\xff" * 20])
+                # No producer here sends a record with neither key nor value.
+                key = chance.choice([None, b"", b"\xff" * 20] if value is not None else [b"", b"\xff" * 20])
                 # A mark of a format says what a value is; without one it is found out. Both must be survived.
                 headers = list(chance.choice(HEADERS))
                 sent.append((bad, await producer.send(topic, value, key, place, headers=headers)))

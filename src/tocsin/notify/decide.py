@@ -250,22 +250,7 @@ def _made_up_for(pen: Pen, event: ev.IncidentEvent, known: Muted, word: str) -> 
         if word and answers(word, call.step):
             continue
         to = Addressed(call.channel, call.recipient, call.contacts)
-        planned = ev.DeliveryPlanned(
-            recorded_at=pen.now,
-            reason="made_up_for",
-            cause=cause,
-            rules_version=pen.rules.version,
-            delivery_id=pen.delivery_id(cause, call.step, to),
-            n=1,
-            incident_id=call.incident_id,
-            channel=call.channel,
-            step=call.step,
-            recipient=call.recipient,
-            page=call.page,
-            contacts=call.contacts,
-            send_due_at=pen.now,
-            context=call.context | {"suppressed": quiet.said(known)},
-        )
+        planned = pen.again(call, to, cause, "made_up_for", call.context | {"suppressed": quiet.said(known)})
         yield from digest.placed(pen, planned)
 
 

@@ -84,22 +84,7 @@ def _redirected(pen: Pen, delivery: Delivery, gave_up: ev.DeliveryGaveUp) -> Ite
         "tried": [*before.get("tried", ()), delivery.channel],
     }
     cause = ev.event_id(gave_up)
-    planned = ev.DeliveryPlanned(
-        recorded_at=pen.now,
-        reason=reason,
-        cause=cause,
-        rules_version=pen.rules.version,
-        delivery_id=pen.delivery_id(cause, delivery.step, to),
-        n=1,
-        incident_id=delivery.incident_id,
-        channel=to.channel,
-        step=delivery.step,
-        recipient=to.recipient,
-        page=delivery.page,
-        contacts=to.contacts,
-        send_due_at=pen.now,
-        context=pen.said(said, delivery.incident_id, to),
-    )
+    planned = pen.again(delivery, to, cause, reason, pen.said(said, delivery.incident_id, to))
     yield planned
     muted = pen.state.muted.get(delivery.incident_id)
     if muted is not None and not quiet.is_asked_for(delivery.context):

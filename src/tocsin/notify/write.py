@@ -60,6 +60,27 @@ class Pen:
     def delivery_id(self, cause: str, step: str, to: Addressed) -> str:
         return ids.delivery_id(self.partition, cause, step, to.channel, to.recipient)
 
+    def again(
+        self, delivery: Delivery, to: Addressed, cause: str, reason: str, context: dict[str, Any]
+    ) -> ev.DeliveryPlanned:
+        """What `delivery` was to say, as a new one to `to`."""
+        return ev.DeliveryPlanned(
+            recorded_at=self.now,
+            reason=reason,
+            cause=cause,
+            rules_version=self.rules.version,
+            delivery_id=self.delivery_id(cause, delivery.step, to),
+            n=1,
+            incident_id=delivery.incident_id,
+            channel=to.channel,
+            step=delivery.step,
+            recipient=to.recipient,
+            page=delivery.page,
+            contacts=to.contacts,
+            send_due_at=self.now,
+            context=context,
+        )
+
     def said(
         self, context: dict[str, Any], incident_id: str, to: Addressed, everyone: Iterable[Addressed] = ()
     ) -> dict[str, Any]:

@@ -107,8 +107,11 @@ def _summary(state: Incident, details: Details) -> dict[str, Any]:
     }
 
 
+ALERT_COLUMNS: Final = "attached_us, alert_id, doc, facts"
+
+
 def alert(row: tuple[Any, ...]) -> dict[str, Any]:
-    """From (attached_us, alert_id, doc, facts): a member of an incident."""
+    """From `ALERT_COLUMNS`: a member of an incident."""
     member, facts = _member_decoder.decode(row[2]), _facts_decoder.decode(row[3])
     return {
         "alert_id": member.alert_id,

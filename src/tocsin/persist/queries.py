@@ -171,7 +171,7 @@ class Queries:
                 " (SELECT 1 FROM json_each(facts, '$.labels') WHERE value LIKE ? ESCAPE '\\'))",
                 *(text, text, text, text),
             )
-        return self._newest("alerts", "attached_us, alert_id, doc, facts", chosen, limit, cursor, answer.alert)
+        return self._newest("alerts", answer.ALERT_COLUMNS, chosen, limit, cursor, answer.alert)
 
     def timeline(self, incident_id: str, *, limit: int = 500, cursor: str = "") -> Page:
         """What happened to an incident, oldest first.

@@ -115,6 +115,7 @@ def alert_of(queries: Queries, alert_id: str) -> dict[str, Any] | None:
     """One alert by its id, as the list of alerts shows it; None when no incident has it."""
     with queries.reader() as connection:
         row = connection.execute(
-            "SELECT attached_us, alert_id, doc, facts FROM alerts WHERE alert_id = ?", (alert_id,)
+            f"SELECT {answer.ALERT_COLUMNS} FROM alerts WHERE alert_id = ?",  # noqa: S608 - a constant
+            (alert_id,),
         ).fetchone()
     return answer.alert(row) if row is not None else None

@@ -13,10 +13,10 @@ from tocsin.domain.rules import LabelMatch
 from tocsin.domain.suppression import matches_all
 from tocsin.persist import answer
 from tocsin.persist.queries import Queries
+from tocsin.persist.recorded import alert_of
 
 FOUND_MAX: Final = 10_000
 """Alerts with the labels that one look compares."""
-_COLUMNS: Final = "attached_us, alert_id, doc, facts"
 
 
 class Seen(NamedTuple):
@@ -28,12 +28,8 @@ class Seen(NamedTuple):
 
 def seen(queries: Queries, alert_id: str) -> Seen | None:
     """That alert, whether it fires or not."""
-    with queries.reader() as connection:
-        row = connection.execute(
-            f"SELECT {_COLUMNS} FROM alerts WHERE alert_id = ?",  # noqa: S608 - a constant
-            (alert_id,),
-        ).fetchone()
-    return _seen(answer.alert(row)) if row is not None else None
+    found = alert_of(queries, alert_id)
+    return _seen(found) if found is not None else None
 
 
 def last_seen(queries: Queries, matchers: Sequence[LabelMatch], attached_since: Instant | None = None) -> Seen | None:
@@ -46,7 +42,7 @@ def last_seen(queries: Queries, matchers: Sequence[LabelMatch], attached_since: 
     first = [] if attached_since is None else [to_us(attached_since)]
     with queries.reader() as connection:
         rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM alerts WHERE {among}{asked} ORDER BY attached_us DESC LIMIT ?",  # noqa: S608 - our own
+            f"SELECT {answer.ALERT_COLUMNS} FROM alerts WHERE {among}{asked} ORDER BY attached_us DESC LIMIT ?",  # noqa: S608 - our own
             (*first, *values, FOUND_MAX),
         ).fetchall()
     alerts = (answer.alert(row) for row in rows)
