@@ -100,6 +100,7 @@ class Everything:
             notify={
                 "channels": channels,
                 "routes": [{"channels": [*channels, "console"]}],
+                "limits": {name: {"messages": 0, "pages": 0} for name in channels},
                 "events": ["incident.opened"],
                 "retry_first": "200ms",
                 "retry_longest": "2s",
