@@ -5,7 +5,7 @@ its events, `advanced` over the positions that commits carry. `decide` never cha
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -246,9 +246,18 @@ class RawRecord(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-class Sink(Protocol):
-    """persist: takes records that count, in order, and stores the position in the same transaction."""
+class Portion(NamedTuple):
+    """Records of one partition that count, in order; everything below `next_offset` was read."""
 
-    async def append(self, topic: str, partition: int, records: Sequence[Record], next_offset: int) -> None: ...
+    topic: str
+    partition: int
+    records: Sequence[Record]
+    next_offset: int
+
+
+class Sink(Protocol):
+    """persist: takes records that count and stores the positions in the same transaction."""
+
+    async def append(self, portions: Sequence[Portion]) -> None: ...
 
     async def position(self, topic: str, partition: int) -> int: ...

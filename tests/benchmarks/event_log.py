@@ -26,6 +26,7 @@ from tocsin.persist.chain import GENESIS, encode_headers, link, verify
 from tocsin.persist.rebuild import rebuild
 from tocsin.persist.schema import LOG
 from tocsin.persist.sqlite import EventLog
+from tocsin.stage import Portion
 from tocsin.wire.events import decode_value, type_of
 from tocsin.wire.record import Record
 from unit.persist.rig import Place, random_journals
@@ -40,7 +41,7 @@ def append(path: Path, journals: Journals) -> None:
         for place, records in journals.items():
             for start in range(0, len(records), BATCH):
                 batch = records[start : start + BATCH]
-                await log.append(*place, batch, start + len(batch))
+                await log.append([Portion(*place, batch, start + len(batch))])
         log.close()
 
     asyncio.run(run())

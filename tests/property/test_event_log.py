@@ -18,6 +18,7 @@ from tocsin.persist import lock, schema, sqlite, views
 from tocsin.persist.chain import verify
 from tocsin.persist.rebuild import digest, rebuild
 from tocsin.persist.sqlite import EventLog
+from tocsin.stage import Portion
 from tocsin.topics import INCIDENTS
 from tocsin.wire.events import decode
 from tocsin.wire.record import Record
@@ -34,7 +35,7 @@ async def feed(path: Path, journals: Journals, cut: Random, *, restarts: bool = 
         start = await log.position(*place)
         end = min(len(journals[place]), start + cut.choice((1, 2, 7, 50)))
         again = max(0, start - cut.choice((0, 0, 3)))
-        await log.append(*place, journals[place][again:end], end)
+        await log.append([Portion(*place, journals[place][again:end], end)])
         if restarts and cut.random() < 0.05:
             log.close()
             log = EventLog.open(path)
@@ -52,7 +53,7 @@ def test_batches_turns_repeats_and_restarts_change_nothing(tale: int, cuts: int)
         async def at_once() -> None:
             log = EventLog.open(whole)
             for place, records in journals.items():
-                await log.append(*place, records, len(records))
+                await log.append([Portion(*place, records, len(records))])
             log.close()
 
         asyncio.run(at_once())

@@ -12,6 +12,7 @@ from tocsin.domain.details import Details
 from tocsin.domain.incident import Incident
 from tocsin.persist.answer import incident as answered
 from tocsin.persist.sqlite import EventLog
+from tocsin.stage import Portion
 from tocsin.topics import INCIDENTS
 from unit.persist.rig import record
 
@@ -26,7 +27,7 @@ def test_the_views_say_what_the_owner_knows(number: int, seed: int, tmp_path: Pa
     async def told() -> None:
         log = EventLog.open(path)
         records = [record(event, offset) for offset, event in enumerate(desk.events)]
-        await log.append(INCIDENTS.name, 0, records, len(records))
+        await log.append([Portion(INCIDENTS.name, 0, records, len(records))])
         log.close()
 
     asyncio.run(told())

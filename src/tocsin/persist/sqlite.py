@@ -24,6 +24,7 @@ from tocsin.persist.lock import Held, Lock
 from tocsin.persist.queries import Queries
 from tocsin.persist.schema import Unusable, fault_of, open_writer
 from tocsin.persist.views import BrokenHistory, Views, outcome_of
+from tocsin.stage import Portion
 from tocsin.wire.events import decode_value, header, type_of
 from tocsin.wire.record import Record
 
@@ -84,18 +85,19 @@ class EventLog:
             lock.release()
             raise
 
-    async def append(self, topic: str, partition: int, records: Sequence[Record], next_offset: int) -> None:
-        """Store `records` and that everything below `next_offset` was read. Records stored before are passed over.
+    async def append(self, portions: Sequence[Portion]) -> None:
+        """Store the records of `portions`, each of another partition, and up to where each was read, in one
+        transaction. Records stored before are passed over.
 
         Raises:
-            ValueError: offsets do not rise, one is not below `next_offset`, or there are more than `RECORDS_MAX`.
-            LostPosition: somebody else has moved the position.
+            ValueError: offsets do not rise, one is not below `next_offset`, or a portion has more than `RECORDS_MAX`.
+            LostPosition: somebody else has moved a position.
             BrokenHistory: an incident event does not follow the one before it: a bug.
             Retry: locked, full or unwritable now. Unusable: damaged. Nothing was stored in any of these cases.
         """
-        _check(records, next_offset)
-        loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(self._writer, self._append, topic, partition, records, next_offset)
+        for portion in portions:
+            _check(portion.records, portion.next_offset)
+        writing = asyncio.get_running_loop().run_in_executor(self._writer, self._append, portions)
         writing.add_done_callback(self._answer)
         await asyncio.shield(writing)  # a cancelled caller does not stop the thread; who waits must still be answered
 
@@ -160,34 +162,53 @@ class EventLog:
         end = self._ends[place] = _End(*row) if row is not None else _EMPTY
         return end
 
-    def _append(self, topic: str, partition: int, records: Sequence[Record], next_offset: int) -> list[dict[str, Any]]:
+    def _append(self, portions: Sequence[Portion]) -> list[dict[str, Any]]:
         """One transaction; returns the outcomes of commands that it stored."""
-        old = self._ends.get((topic, partition)) or self._load((topic, partition))
-        new = [record for record in records if record.offset >= old.next]
-        if next_offset <= old.next:
-            return []
+        outcomes: list[dict[str, Any]] = []
+        ends: dict[tuple[str, int], _End] = {}
+        name = ""
+        for topic, partition, _, _ in portions:
+            if (topic, partition) not in self._ends:
+                self._load((topic, partition))
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            rows, last, head = self._rows(topic, partition, new, old)
-            end = _End(next_offset, last, old.rows + len(rows), head)
-            self._move(topic, partition, old, end)
-            self._connection.executemany(
-                "INSERT INTO log (topic, partition, offset, timestamp, key, value, headers, type, subject, recorded_at,"
-                " hash, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-            outcomes = self._fold(topic, partition, new, rows)
+            for topic, partition, records, next_offset in portions:
+                old, name = self._ends[topic, partition], f"{topic}/{partition}"
+                if next_offset > old.next:
+                    new = [record for record in records if record.offset >= old.next]
+                    ends[topic, partition] = self._write(topic, partition, new, next_offset, old, outcomes)
             self._views.flush()
             self._connection.execute("COMMIT")
         except BaseException as error:
             self._undo()
             if isinstance(error, sqlite3.IntegrityError):
-                raise BrokenHistory(f"{topic}/{partition}: {error}") from error
+                raise BrokenHistory(f"{name}: {error}") from error
             if isinstance(error, sqlite3.Error):
                 raise fault_of(error, self.path) from error
             raise
-        self._ends[topic, partition] = end
+        self._ends |= ends
         return outcomes
+
+    def _write(
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[Record],
+        next_offset: int,
+        old: _End,
+        outcomes: list[dict[str, Any]],
+    ) -> _End:
+        """Insert the records of one partition, fold them, and move its position; returns where it ends then."""
+        rows, last, head = self._rows(topic, partition, records, old)
+        end = _End(next_offset, last, old.rows + len(rows), head)
+        self._move(topic, partition, old, end)
+        self._connection.executemany(
+            "INSERT INTO log (topic, partition, offset, timestamp, key, value, headers, type, subject, recorded_at,"
+            " hash, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+        outcomes += self._fold(topic, partition, records, rows)
+        return end
 
     def _undo(self) -> None:
         self._views.forget()

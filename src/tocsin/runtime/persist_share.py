@@ -14,7 +14,12 @@ __all__ = ["PersistShare"]
 
 GATHER: Final = 0.025
 """Seconds between two rounds of the event log, unless it has fallen behind: each is some transactions. At rest nobody
-waits for it; under load who waits for the outcome of a command waits so much longer at most."""
+waits for it."""
+REST: Final = 3.0
+"""So many times as long as a round took it rests, that paging has the processor first: what comes meanwhile is cheaper
+together."""
+REST_SECONDS_MAX: Final = 0.2
+"""Who waits for the outcome of a command waits so much longer at most."""
 
 
 class PersistShare:
@@ -61,11 +66,15 @@ class PersistShare:
     async def _work(self, sink: SinkRunner, stop: asyncio.Event) -> None:
         """Ends only when it is told to and everything that has arrived is in the event log."""
         await sink.load()
+        clock = self._world.clock
+        began = clock.monotonic()
         while await sink.step() or not stop.is_set():
             if not sink.behind:
                 if not sink.catching_up:
-                    await self._world.clock.wait(stop, GATHER)
+                    took = clock.monotonic() - began
+                    await clock.wait(stop, min(max(GATHER, REST * took), REST_SECONDS_MAX))
                 await self._world.rest(self.name, sink.places(), REST_MAX, stop)
+            began = clock.monotonic()
 
     async def suspend(self, grace: float) -> None:
         """Finish the transaction in work."""

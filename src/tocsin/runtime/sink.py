@@ -1,12 +1,12 @@
 """Feeds the event log: every event topic, every partition, in turn, as much as there is.
 
-In: journal records that count, from the sink's own position on. Out: batches of at most 1,000, each with the
-position in the sink's transaction. A sink that is down is tried again for as long as it takes; nothing in front of
-it notices.
+In: journal records that count, from the sink's own position on. Out: transactions of what several partitions have,
+each partition with its position. A sink that is down is tried again for as long as it takes; nothing in front of it
+notices.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tocsin.domain.errors import Retry
@@ -14,13 +14,14 @@ from tocsin.persist.sqlite import LostPosition, Unusable
 from tocsin.runtime.arrivals import Place
 from tocsin.runtime.journal import JournalReader
 from tocsin.runtime.world import SourceLost, World
-from tocsin.stage import Sink
+from tocsin.stage import Portion, Sink
 
 __all__ = ["READER", "SinkRunner"]
 
 READER: Final = "persist"
 BATCH_RECORDS_MAX: Final = 1000
-"""One transaction: large enough to be cheap, small enough that readers see it soon."""
+"""Of one partition at once, and from which on a transaction takes no further partition: large enough to be cheap, small
+enough that readers see it soon."""
 
 
 class SinkRunner:
@@ -76,8 +77,10 @@ class SinkRunner:
         return dict(self._next)
 
     async def step(self) -> bool:
-        """Take one batch of each partition; False when there was nothing new anywhere."""
+        """Take what each partition has, up to a batch; False when there was nothing new anywhere."""
         busy = self.catching_up = False
+        portions: list[Portion] = []
+        gathered = 0
         for (topic, partition), start in list(self._next.items()):
             try:
                 records, next_offset = await self._reader.read(topic, partition, start, records_max=BATCH_RECORDS_MAX)
@@ -89,26 +92,42 @@ class SinkRunner:
                 continue
             busy = True
             self.catching_up |= next_offset - start >= BATCH_RECORDS_MAX
-            try:
-                await self._sink.append(topic, partition, records, next_offset)
-            except LostPosition:
-                # Another process has taken these records: go on where it is.
-                await self._failed("event log", f"{topic}/{partition} is fed by somebody else, too")
+            portions.append(Portion(topic, partition, records, next_offset))
+            gathered += len(records)
+            if gathered >= BATCH_RECORDS_MAX:
+                if not await self._stored(portions):
+                    return self.behind
+                portions, gathered = [], 0
+        if portions and not await self._stored(portions):
+            return self.behind
+        return busy
+
+    async def _stored(self, portions: Sequence[Portion]) -> bool:
+        """Store `portions` in one transaction. False when the sink does not take them: `behind` says whether now or
+        never."""
+        try:
+            await self._sink.append(portions)
+        except LostPosition:
+            # Another process has taken these records: go on where it is.
+            await self._failed("event log", "it is fed by somebody else, too")
+            for topic, partition, _, _ in portions:
                 while not await self._load(topic, partition):
                     pass
-                continue
-            except Unusable as error:
-                # Nothing in front of the event log depends on it: paging goes on, and the problem is named.
-                self._world.problems.put("event log", str(error))
-                self._next.clear()
-                return False
-            except Retry as error:
-                await self._failed("event log", str(error))
-                return True
-            self._next[topic, partition] = next_offset
+            return True
+        except Unusable as error:
+            # Nothing in front of the event log depends on it: paging goes on, and the problem is named.
+            self._world.problems.put("event log", str(error))
+            self._next.clear()
             self._failures = 0
-            self._world.problems.drop("event log")
-        return busy
+            return False
+        except Retry as error:
+            await self._failed("event log", str(error))
+            return False
+        for topic, partition, _, next_offset in portions:
+            self._next[topic, partition] = next_offset
+        self._failures = 0
+        self._world.problems.drop("event log")
+        return True
 
     async def _failed(self, part: str, text: str) -> None:
         self._failures += 1

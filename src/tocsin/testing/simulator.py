@@ -18,7 +18,7 @@ from tocsin.domain.severity import Severity
 from tocsin.notify.channel import Sent
 from tocsin.runtime.journal import Lost
 from tocsin.runtime.pace import Pace
-from tocsin.stage import Effect, Showing
+from tocsin.stage import Effect, Portion, Showing
 from tocsin.testing.broker import Fault, MemoryBroker, SimulatedCrash
 from tocsin.testing.checker import Checked, check
 from tocsin.testing.clock import VirtualClock
@@ -27,7 +27,7 @@ from tocsin.testing.driver import Driver
 from tocsin.testing.exported import export
 from tocsin.testing.silencing import drawn_document, drawn_rules
 from tocsin.topics import COMMANDS, INCIDENTS, RAW
-from tocsin.wire.record import Draft, Record
+from tocsin.wire.record import Draft
 
 __all__ = ["Simulation", "export", "simulate"]
 
@@ -125,11 +125,12 @@ class Ledger:
     async def position(self, topic: str, partition: int) -> int:
         return self._next.get((topic, partition), 0)
 
-    async def append(self, topic: str, partition: int, records: Sequence[Record], next_offset: int) -> None:
+    async def append(self, portions: Sequence[Portion]) -> None:
         if self.faults and self._random.random() < 0.05:
             raise Retry("database is locked")
-        self.rows += [{"topic": topic, "partition": partition, "offset": record.offset} for record in records]
-        self._next[topic, partition] = next_offset
+        for topic, partition, records, next_offset in portions:
+            self.rows += [{"topic": topic, "partition": partition, "offset": record.offset} for record in records]
+            self._next[topic, partition] = next_offset
 
 
 class Simulation:

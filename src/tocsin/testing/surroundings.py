@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from tocsin.domain.instant import Instant
 from tocsin.notify.channel import Sent
 from tocsin.runtime.broker import Broker
-from tocsin.stage import Effect
+from tocsin.stage import Effect, Portion
 from tocsin.testing.broker import SimulatedCrash
 from tocsin.testing.clock import VirtualClock
-from tocsin.wire.record import Draft, Record
+from tocsin.wire.record import Draft
 
 __all__ = ["Crash", "Mortal", "Receiver", "Rows", "Transport"]
 
@@ -94,9 +94,10 @@ class Rows:
     async def position(self, topic: str, partition: int) -> int:
         return self._next.get((topic, partition), 0)
 
-    async def append(self, topic: str, partition: int, records: Sequence[Record], next_offset: int) -> None:
-        self.rows += [{"topic": topic, "partition": partition, "offset": record.offset} for record in records]
-        self._next[topic, partition] = next_offset
+    async def append(self, portions: Sequence[Portion]) -> None:
+        for topic, partition, records, next_offset in portions:
+            self.rows += [{"topic": topic, "partition": partition, "offset": record.offset} for record in records]
+            self._next[topic, partition] = next_offset
 
 
 class Mortal:

@@ -11,6 +11,7 @@ import pytest
 from tocsin.domain.errors import Retry
 from tocsin.persist.chain import GENESIS, encode_headers, link, seal, verify
 from tocsin.persist.sqlite import EventLog
+from tocsin.stage import Portion
 from tocsin.topics import INCIDENTS
 from unit.persist.rig import Teller
 
@@ -28,7 +29,7 @@ async def path(tmp_path: Path) -> Path:
         incident = teller.open(0)
         for minute in range(LAST):
             teller.attach(incident, minute)
-        await log.append(TOPIC, partition, teller.journals[TOPIC, partition], LAST + 1)
+        await log.append([Portion(TOPIC, partition, teller.journals[TOPIC, partition], LAST + 1)])
     log.close()
     return path
 
@@ -162,9 +163,9 @@ async def test_it_runs_beside_a_writer(path: Path) -> None:
     log = EventLog.open(path)
     teller = Teller(2)
     incident = teller.open(0)
-    await log.append(TOPIC, 2, teller.journals[TOPIC, 2], 1)
+    await log.append([Portion(TOPIC, 2, teller.journals[TOPIC, 2], 1)])
     assert verify(path).rows == 13
     teller.attach(incident, 1)
-    await log.append(TOPIC, 2, teller.journals[TOPIC, 2], 2)
+    await log.append([Portion(TOPIC, 2, teller.journals[TOPIC, 2], 2)])
     assert verify(path).rows == 14
     log.close()

@@ -7,6 +7,7 @@ import pytest
 from tocsin.domain import events as ev
 from tocsin.persist.deliveries import delivery_with, waiting, with_attempts
 from tocsin.persist.sqlite import EventLog
+from tocsin.stage import Portion
 from tocsin.topics import NOTIFICATIONS
 from unit.persist.rig import Teller, at
 
@@ -35,7 +36,7 @@ async def told(tmp_path: Path) -> EventLog:
     teller.deliver(ev.DeliveryAttempted, digest, 2, "", 11, attempt=1)
     log = EventLog.open(tmp_path / "events.sqlite3")
     records = teller.journals[NOTIFICATIONS.name, 0]
-    await log.append(NOTIFICATIONS.name, 0, records, len(records))
+    await log.append([Portion(NOTIFICATIONS.name, 0, records, len(records))])
     return log
 
 

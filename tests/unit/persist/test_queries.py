@@ -12,6 +12,7 @@ from tocsin.domain.lifecycle import Status
 from tocsin.domain.severity import Severity
 from tocsin.persist.queries import Page, Queries
 from tocsin.persist.sqlite import EventLog
+from tocsin.stage import Portion
 from tocsin.topics import INCIDENTS
 from tocsin.wire.record import Record
 from unit.persist.rig import Teller, at
@@ -38,7 +39,7 @@ async def queries(tmp_path: Path) -> AsyncIterator[Queries]:
             told.attach(incident, 20, service="shared", severity=Severity.CRITICAL)
             told.change(ev.Closed, incident, 30, {"status": Status.CLOSED})
     records = told.journals[INCIDENTS.name, 0]
-    await log.append(INCIDENTS.name, 0, records, len(records))
+    await log.append([Portion(INCIDENTS.name, 0, records, len(records))])
     yield log.queries
     log.close()
 
@@ -174,8 +175,8 @@ def test_a_timeline_in_pages(queries: Queries) -> None:
 
 async def test_rows_of_the_log_come_out_as_lines_of_an_export(tmp_path: Path) -> None:
     log = EventLog.open(tmp_path / "log.sqlite3")
-    await log.append("a", 0, [Record(0, 1_763_726_400_123, b"k", b'{"x": 1}', (("h", b"v"),))], 1)
-    await log.append("b", 1, [Record(3, 0, None, b"\xff", ()), Record(4, 0, None, None, ())], 5)
+    await log.append([Portion("a", 0, [Record(0, 1_763_726_400_123, b"k", b'{"x": 1}', (("h", b"v"),))], 1)])
+    await log.append([Portion("b", 1, [Record(3, 0, None, b"\xff", ()), Record(4, 0, None, None, ())], 5)])
     page = log.queries.log_rows(limit=2)
     assert page.items == [
         {

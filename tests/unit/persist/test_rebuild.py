@@ -10,6 +10,7 @@ from tocsin.persist.chain import verify
 from tocsin.persist.rebuild import digest, rebuild
 from tocsin.persist.schema import INDEXES, VIEWS, open_reader
 from tocsin.persist.sqlite import BrokenHistory, EventLog, Held
+from tocsin.stage import Portion
 from unit.persist.rig import random_journals
 
 
@@ -18,7 +19,7 @@ async def path(tmp_path: Path, seed: int) -> Path:
     path = tmp_path / "events.sqlite3"
     log = EventLog.open(path)
     for (topic, partition), records in random_journals(Random(seed), 300, 2).items():
-        await log.append(topic, partition, records, len(records))
+        await log.append([Portion(topic, partition, records, len(records))])
     log.close()
     return path
 

@@ -15,6 +15,7 @@ from tocsin.persist.row import Delivery, Escalation
 from tocsin.persist.schema import open_reader
 from tocsin.persist.sqlite import EventLog
 from tocsin.persist.timeline import TEXT_MAX, text_of
+from tocsin.stage import Portion
 from tocsin.wire.examples import EVENTS
 from unit.persist.rig import Teller, at, step
 
@@ -29,7 +30,7 @@ class Persisted:
     async def read(self) -> Queries:
         for (topic, partition), records in self.told.journals.items():
             for record in records[await self.log.position(topic, partition) :]:
-                await self.log.append(topic, partition, [record], record.offset + 1)
+                await self.log.append([Portion(topic, partition, [record], record.offset + 1)])
         return self.log.queries
 
 
