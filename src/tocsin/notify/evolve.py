@@ -90,7 +90,8 @@ def _told(state: Ledger, delivery: Delivery, event: ev.DeliveryEvent) -> None:
         handle = event.handle if isinstance(event, ev.DeliveryDelivered) else ""
         one = _heard(delivery, event, handle or (known.handle if known else ""))
     elif isinstance(event, ev.DeliveryGaveUp):
-        one = replace(known or _unheard(delivery), delivery_id=delivery.id, step=delivery.step, tried=True)
+        tried = delivery.attempt > 0 or (known is not None and known.tried)
+        one = replace(known or _unheard(delivery), delivery_id=delivery.id, step=delivery.step, tried=tried)
     elif known is None and delivery.step in CALLS and not delivery.attempt:
         one = _unheard(delivery)
     else:
