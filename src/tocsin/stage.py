@@ -49,7 +49,8 @@ class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
     delivery_id: str
     attempt: int
     outcome: str
-    """`delivered`, `failed` (worth another attempt) or `refused` (will never work this way)."""
+    """`delivered`, `failed` (worth another attempt), `refused` (will never work this way) or `denied` (no message will,
+    until the settings are mended)."""
     detail: str = ""
     """Receipt or error, shortened. Of a page refused because its channel is down while the rules name a fallback for it
     (`notify.fallback`), it begins with "breaker open"."""

@@ -25,6 +25,10 @@ DETAIL_MAX: Final = 300
 """Characters of a receipt, an error or a handle."""
 OVERDUE_MAX: Final = 40
 """Messages of a line that are given up with one that failed: with their new plans of 4 KB each below a commit."""
+FAILED: Final = "failed"
+DENIED: Final = "denied"
+"""Nothing gets through until the settings are mended: what can go another way goes there, and the rest is tried again
+for as long as it may be, so that it arrives afterwards."""
 REDIRECTED: Final = "fallback"
 TO_CATCH_ALL: Final = "fallback_catch_all"
 
@@ -36,7 +40,7 @@ def on_result(pen: Pen, result: DeliveryResult) -> Iterator[ev.Event]:
         return
     lane = pen.state.lane(delivery.channel)
     yield from _of(pen, delivery, result)
-    if result.outcome == "failed":
+    if result.outcome in (FAILED, DENIED):
         yield from _overdue(pen, lane, cut_text(f"waited for the channel: {result.detail}", DETAIL_MAX))
 
 
@@ -88,7 +92,7 @@ def _overdue(pen: Pen, lane: Lane, error: str) -> Iterator[ev.Event]:
 
 def _ends(delivery: Delivery, result: DeliveryResult, rules: Rules, again_at: Any) -> str:
     """Why it is not tried again; empty = it is."""
-    if result.outcome == "refused":
+    if result.outcome == "refused" or (result.outcome == DENIED and next_way(delivery, rules) is not None):
         return "refused"
     if delivery.attempt >= rules.notify.attempts_max:
         return "attempts_exhausted"

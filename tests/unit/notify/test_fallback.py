@@ -140,3 +140,23 @@ def test_a_message_that_is_delivered_gives_up_nothing() -> None:
     (tried,) = room(story, 9)
     assert words(ended(story, tried, "delivered", 12)) == [("delivery.delivered", "delivered")]
     assert len(room(story, 12)) == 1
+
+
+def test_where_the_login_is_denied_a_message_goes_another_way_at_once() -> None:
+    story = notify(fallback={"ops": ("mail",)})
+    story.reads(Subject(HIGH).opened(0))
+    (tried,) = room(story, 0)
+    written = ended(story, tried, "denied", 0, detail="535 wrong password")
+    assert words(written) == [("delivery.gave_up", "refused"), ("delivery.planned", "fallback")]
+
+
+def test_a_message_without_another_way_waits_for_the_login_to_be_mended_as_long_as_it_may() -> None:
+    story = notify(retry_for=timedelta(hours=1), retry_longest=timedelta(0))
+    story.reads(Subject(HIGH).opened(0))
+    (tried,) = room(story, 0)
+    assert words(ended(story, tried, "denied", 0)) == [("delivery.failed", "failed")]
+    (mended,) = room(story, 30)
+    assert words(ended(story, mended, "delivered", 30)) == [("delivery.delivered", "delivered")]
+    story.reads(Subject(HIGH, incident_id="inc_2").opened(0))
+    (late,) = room(story, 30)
+    assert words(ended(story, late, "denied", 61)) == [("delivery.gave_up", "time_exhausted")]
