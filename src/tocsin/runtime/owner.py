@@ -257,16 +257,13 @@ class Owner:
     # ---- decide, evolve, commit --------------------------------------------------------------------------------------
 
     async def _apply(self, given: Input, at: Instant | None = None) -> bool:
-        """Decide one input and evolve its events; they join the next commit together. True if there were any."""
-        # What joins a commit that has begun has its instant: to look at the clock again costs as much as a hash.
-        now = at or (self.latest if self.pending.events else self._now())
-        stage, state = self.stage, self.state
+        """Decide one input and evolve its events; they join a commit and have its instant. True if there were any."""
+        now, stage, state = at or (self.latest if self.pending.events else self._now()), self.stage, self.state
         events: list[Event] = []
         for event in stage.decide(state, given, self._rules, now):
             stage.evolve(state, event)
             events.append(event)
-        if events:
-            await self._keep(events, type(given).__name__)
+        await self._keep(events, type(given).__name__)
         return bool(events)
 
     async def _keep(self, events: Sequence[Event], given: str) -> None:
