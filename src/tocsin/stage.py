@@ -91,6 +91,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     page: bool = False
     handle: str = ""
     """What the last delivery for the same incident, channel and recipient made at the provider; empty = nothing yet."""
+    overtaken: bool = False
+    """What that is shows a later state of the incident already: a page goes before what waits."""
 
 
 class Want(msgspec.Struct, frozen=True):
