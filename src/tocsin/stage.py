@@ -49,7 +49,8 @@ class DeliveryResult(msgspec.Struct, frozen=True, kw_only=True):
     delivery_id: str
     attempt: int
     outcome: str
-    """`delivered`, `failed` (worth another attempt) or `refused` (will never work this way)."""
+    """`delivered`, `failed` (worth another attempt), `refused` (will never work this way) or `denied` (no message will,
+    until the settings are mended)."""
     detail: str = ""
     """Receipt or error, shortened. Of a page refused because its channel is down while the rules name a fallback for it
     (`notify.fallback`), it begins with "breaker open"."""
@@ -90,6 +91,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     page: bool = False
     handle: str = ""
     """What the last delivery for the same incident, channel and recipient made at the provider; empty = nothing yet."""
+    overtaken: bool = False
+    """What that is shows a later state of the incident already: a page goes before what waits."""
 
 
 class Want(msgspec.Struct, frozen=True):

@@ -105,11 +105,11 @@ async def test_when_all_recipients_are_refused_the_code_decides(answer: str, out
         assert (await mailed(effect(contacts={"email": ("a@b.example",)}), receiver=receiver)).outcome == outcome
 
 
-async def test_a_wrong_password_is_refused_and_not_repeated_in_the_detail() -> None:
+async def test_a_wrong_password_is_denied_and_not_repeated_in_the_detail() -> None:
     login = {"username": "canary-user", "password": "canary-password"}
     async with smtp_receiver(password="right") as receiver:
         sent = await mailed(effect(), receiver=receiver, **login)
-    assert sent.outcome == "refused"
+    assert sent.outcome == "denied"
     assert "canary" not in sent.detail
 
 

@@ -55,6 +55,16 @@ async def test_the_life_of_an_incident_is_the_life_of_one_alert() -> None:
     assert server.opened == [INCIDENT, INCIDENT], "once when it opened, once when it opened again"
 
 
+async def test_what_only_follows_the_status_calls_nobody() -> None:
+    async with serving(PagerdutyServer()) as server:
+        channel = pagerduty_to(server)
+        await channel.send(effect(context=context("incident.resolved", "resolved")), possible_duplicate=False)
+        again = {**context("incident.reopened"), "follows": True}
+        sent = await channel.send(effect(context=again), possible_duplicate=False)
+        await channel.close()
+    assert (sent.outcome, sent.handle, server.opened) == ("delivered", INCIDENT, [])
+
+
 async def test_a_repeated_trigger_opens_nothing() -> None:
     async with serving(PagerdutyServer()) as server:
         channel = pagerduty_to(server)

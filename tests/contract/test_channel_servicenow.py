@@ -259,12 +259,12 @@ async def test_an_answer_that_is_none_says_what_to_do(mode: str, outcome: str, w
     assert sent.retry_after_seconds == (23 if mode == "throttled" else None)
 
 
-async def test_a_login_that_is_wrong_is_refused_and_not_repeated() -> None:
+async def test_a_login_that_is_wrong_is_denied_and_not_repeated() -> None:
     async with servicenow_server() as server:
         channel = servicenow_to(server, password="another-canary")
         sent = await channel.send(effect(), possible_duplicate=False)
         await channel.close()
-    assert sent.outcome == "refused"
+    assert sent.outcome == "denied"
     assert "user and password" in sent.detail
     assert "canary" not in sent.detail
     assert "Basic (hidden)" in sent.detail, "the server echoed it"

@@ -149,6 +149,26 @@ async def test_a_person_gets_a_direct_message_that_is_changed_in_place(server: S
     assert len(server.standing("D0ANA")) == 1
 
 
+async def test_what_was_overtaken_says_its_line_and_leaves_the_message(server: SlackServer, slack: Slack) -> None:
+    sent = await first(slack)
+    late = about("incident.acknowledged", "acknowledged", sent.handle, overtaken=True)
+    again = await slack.send(late, possible_duplicate=False)
+    assert (again.outcome, again.handle) == ("delivered", sent.handle)
+    (message,) = server.standing()
+    assert (message.get("edited"), buttons(message)) == (None, ["Acknowledge", "Investigate", "Resolve"])
+    assert len(server.thread(CHANNEL, message["ts"])) == 1
+
+
+async def test_who_is_not_called_by_a_reopening_finds_the_buttons_again(server: SlackServer, slack: Slack) -> None:
+    sent = await first(slack)
+    await slack.send(about("incident.resolved", "resolved", sent.handle), possible_duplicate=False)
+    follows = about("incident.reopened", "open", sent.handle, context=context("incident.reopened", follows=True))
+    await slack.send(follows, possible_duplicate=False)
+    (message,) = server.standing()
+    assert buttons(message) == ["Acknowledge", "Investigate", "Resolve"]
+    assert [line["reply_broadcast"] for line in server.thread(CHANNEL, message["ts"])] == [False, False]
+
+
 async def test_nobody_to_write_to_is_refused(server: SlackServer) -> None:
     slack = slack_to(server, channel="")
     sent = await slack.send(effect(contacts={"slack": ("ana",)}), possible_duplicate=False)

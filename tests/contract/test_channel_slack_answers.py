@@ -34,11 +34,11 @@ async def slack(server: SlackServer) -> AsyncIterator[Slack]:
 @pytest.mark.parametrize(
     ("word", "outcome", "said"),
     [
-        ("invalid_auth", "refused", "Bot User OAuth Token"),
+        ("invalid_auth", "denied", "Bot User OAuth Token"),
         ("channel_not_found", "refused", "/invite"),
         ("not_in_channel", "refused", "chat:write.public"),
         ("is_archived", "refused", "archived"),
-        ("account_inactive", "refused", "install it again"),
+        ("account_inactive", "denied", "install it again"),
         ("internal_error", "failed", "internal_error"),
         ("a_word_of_next_year", "failed", "a_word_of_next_year"),
     ],

@@ -135,7 +135,7 @@ def test_the_largest_message_is_one_that_teams_takes(worded: bool) -> None:
         (200, "Some error we have never seen", "failed"),
         (302, "", "refused"),
         (400, "Bad payload received by generic incoming webhook.", "refused"),
-        (401, "", "refused"),
+        (401, "", "denied"),
         (404, "", "refused"),
         (413, "", "refused"),
         (429, "", "failed"),

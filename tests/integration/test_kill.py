@@ -23,7 +23,7 @@ from tocsin.testing.checker import check
 pytestmark = pytest.mark.integration
 
 KILLS = int(os.environ.get("TOCSIN_KILLS", "20"))
-"""At least 20 for the promise; more at length."""
+"""Of both tests together: at least 20 for the promise; more at length."""
 RATE = 500.0
 RAW = "alerts.raw.v1"
 TOPICS = (
@@ -39,7 +39,7 @@ TOPICS = (
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("partitions", "kills"), [(1, KILLS), (4, KILLS // 4)])
+@pytest.mark.parametrize(("partitions", "kills"), [(1, KILLS - KILLS // 4), (4, KILLS // 4)])
 async def test_nothing_is_lost_or_doubled_by_kill_9(tmp_path: Path, seed: int, partitions: int, kills: int) -> None:
     chance = random.Random(seed)
     over = False

@@ -15,7 +15,7 @@ from property.test_freeze import steps as drawn_steps
 from tocsin.domain import events as ev
 from tocsin.domain.alert import Sighting
 from tocsin.domain.instant import Instant
-from tocsin.domain.lifecycle import UNFINISHED
+from tocsin.domain.lifecycle import UNFINISHED, Status
 from tocsin.domain.rules import (
     CorrelationRule,
     Flapping,
@@ -94,7 +94,8 @@ class Reference:
 
     def firing(self, key: str) -> list[str]:
         state = self.desk.state
-        incidents = [one.id for one in state.incidents.values() if one.partition_key == key]
+        there = (one for one in state.incidents.values() if one.header.status is not Status.CLOSED)
+        incidents = [one.id for one in there if one.partition_key == key]
         return [member.alert_id for one in incidents for member in state.members(one) if member.firing]
 
     def inhibits(self, rule: Inhibition, source: str, target: str) -> bool:

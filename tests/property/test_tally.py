@@ -36,7 +36,7 @@ def test_a_sum_of_tallies_is_the_tallies_one_by_one(stretches: list[Stretch], ra
     ids = {member.title[-1]: member.alert_id for member in desk.state.alerts.values()}
     singles = [tallied(one, ids) for one in stretches]
     pending = Pending("/test/incidents.events.v1/0")
-    pending.add(singles)
+    assert pending.take(singles, 0)
     summed = [record.event for record in pending.records()]
     random.shuffle(singles)
     assert fold(desk.stage, [*desk.events, *summed], {}) == fold(desk.stage, [*desk.events, *singles], {})

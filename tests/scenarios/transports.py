@@ -1,7 +1,10 @@
 """Every kind of log that stories are played on. A new one is one function here."""
 
 import secrets
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kafka import topics
 from tocsin.runtime.broker import Broker
@@ -11,6 +14,7 @@ from tocsin.runtime.kafka.connection import Connection
 from tocsin.testing.broker import MemoryBroker
 from tocsin.testing.clock import VirtualClock
 from tocsin.testing.scenario import Transport
+from tocsin.wire.record import Draft, Record
 
 
 def in_memory(partitions: int, *, kafka_like: bool = False) -> Transport:
@@ -31,6 +35,40 @@ def embedded(partitions: int) -> Transport:
     return Transport(f"embedded-{partitions}", partitions, open_log)
 
 
+class OnlyWriter:
+    """A log to which nobody else appends: where a read has found the end, nothing is asked until the next append. A
+    story looks into every partition at every step, and a deadline is a step; on Kafka a day of them is a hundred
+    thousand requests that bring nothing. Every other call goes through."""
+
+    def __init__(self, log: Broker) -> None:
+        self._log = log
+        self._ends: dict[tuple[str, int], int] = {}
+        self._appends: Counter[tuple[str, int]] = Counter()
+        """Begun and ended ones: a read that meets one does not know the end."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def append(self, topic: str, partition: int, drafts: Sequence[Draft], expected: int | None = None) -> int:
+        place = topic, partition
+        self._appends[place] += 1
+        try:
+            return await self._log.append(topic, partition, drafts, expected)
+        finally:
+            self._appends[place] += 1
+            self._ends.pop(place, None)
+
+    async def read(self, topic: str, partition: int, offset: int, **limits: int) -> Sequence[Record]:
+        place = topic, partition
+        if self._ends.get(place) == offset:
+            return ()
+        before = self._appends[place]
+        records = await self._log.read(topic, partition, offset, **limits)
+        if not records and self._appends[place] == before:
+            self._ends[place] = offset
+        return records
+
+
 def kafka(servers: str, partitions: int, prefix: str) -> Transport:
     """A real Kafka: one set of topics for each directory, their names beginning with `prefix`. Raw records carry the
     time of whoever appends them, so that the story's time counts and not that of the server."""
@@ -43,7 +81,9 @@ def kafka(servers: str, partitions: int, prefix: str) -> Transport:
                 servers, prefixes[directory], partitions=partitions, settings={"message.timestamp.type": "CreateTime"}
             )
         connection = Connection(tuple(servers.split(",")), prefix=prefixes[directory])
-        return await KafkaBroker.open(connection, clock=clock)
+        log: Any = OnlyWriter(await KafkaBroker.open(connection, clock=clock))
+        opened: Broker = log
+        return opened
 
     return Transport(f"kafka-{partitions}", partitions, open_log)
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tocsin.api.answer import Failure, Json, not_found
 from tocsin.api.body import body_of
+from tocsin.api.hearers import with_hearers
 from tocsin.api.serving import Served, Serving
 from tocsin.domain import ids
 from tocsin.domain.command import VERBS, Command, checked
@@ -160,8 +161,10 @@ async def outcome(
 
 
 async def outcome_of(serving: Serving, command_id: str, wait: float) -> dict[str, Any] | None:
+    """What became of a command, as soon as that is known; None after `wait` seconds."""
     log = serving.node.event_log
-    return None if log is None else await log.wait_outcome(command_id, wait)
+    known = None if log is None else await log.wait_outcome(command_id, wait)
+    return None if known is None else await asyncio.to_thread(with_hearers, serving, known)
 
 
 def answer_of(asked: Command, known: dict[str, Any] | None) -> dict[str, Any]:

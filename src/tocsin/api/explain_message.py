@@ -26,14 +26,14 @@ from tocsin.notify.wording import problems
 from tocsin.notify.wording_language import BadTemplate, RenderError
 from tocsin.notify.wording_variables import variables
 from tocsin.settings.problem import suggestion
-from tocsin.settings.rules import ANNOUNCED
+from tocsin.settings.rules import WORDED
 
 BODY_BYTES_MAX: Final = 4 * SOURCE_BYTES_MAX
 DELIVERY: Final = "ntf_"
 """How the ids of deliveries begin."""
 
 Way = Annotated[str, Query(max_length=64, description="Name of a channel; default: the first configured")]
-Kind = Annotated[str, Query(max_length=64, description="Type of the event, such as incident.opened")]
+Kind = Annotated[str, Query(max_length=64, description="Type of the event, such as incident.opened, or digest")]
 Audience = Annotated[str, Query(max_length=32)]
 About = Annotated[str, Query(max_length=128, description="Id or number of an incident, or a delivery id")]
 
@@ -80,8 +80,8 @@ def _explained(
 ) -> dict[str, Any]:
     if audience and audience not in AUDIENCES:
         raise Failure(422, "invalid", f"no audience {audience!r}{suggestion(audience, AUDIENCES)}")
-    if event and event not in ANNOUNCED:
-        raise Failure(422, "invalid", f"{event!r} is not an event that notifies{suggestion(event, ANNOUNCED)}")
+    if event and event not in WORDED:
+        raise Failure(422, "invalid", f"{event!r} is not an event that notifies{suggestion(event, WORDED)}")
     rules, planned = serving.node.rules, None
     try:
         if incident.startswith(DELIVERY):

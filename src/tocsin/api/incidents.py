@@ -92,7 +92,8 @@ def _instant(name: str, given: datetime | None) -> Instant | None:
 @router.get("/api/incident_response/{reference}", summary="One incident with alerts, timeline, deliveries")
 def incident(serving: Served, reference: Reference) -> Response:
     """With `severity_level`: what the scheme promises for it; `escalation`: what escalates next, and when; `calls`: who
-    was called or told and why, and why somebody was not; `deliveries`: over what, with each attempt and its answer."""
+    was called or told and why, and why somebody was not; `deliveries`: over what, with each attempt and its answer;
+    `page_url`: its page for a browser, empty without `http.external_url`."""
     queries = serving.queries
     found: dict[str, Any] | None = queries.incident(reference)
     if found is None:
@@ -103,6 +104,7 @@ def incident(serving: Served, reference: Reference) -> Response:
         {
             **labelled(found, serving.node.rules),
             "severity_level": _level(found["severity"], serving.node.rules),
+            "page_url": serving.links.page(key),
             "alert_list": {"items": members.items, "next": members.next, "total": members.total},
             "timeline": queries.timeline(key, limit=TIMELINE_SHOWN).items,
             "calls": _calls(queries, key),

@@ -19,7 +19,7 @@ DOCUMENTS: Final = (".yaml", ".yml", ".json")
 @remote
 @formatted
 @click.argument("incident", default="", metavar="[INCIDENT|DELIVERY]")
-@click.option("--event", default="", help="Type of the event: incident.opened, escalation.fired, …")
+@click.option("--event", default="", help="Type of the event: incident.opened, escalation.fired, …; or digest.")
 @click.option("--channel", default="", help="Name of the channel; default: the first configured.")
 @click.option("--audience", default="", help="Who reads it: team, management, customers, partners, regulator.")
 @click.option(

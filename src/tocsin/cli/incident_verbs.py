@@ -224,6 +224,10 @@ def _report(client: Client, results: list[dict[str, Any]], output: str | None) -
     plainly = output not in ("json", "jsonl", "yaml")
     shown = [_named(client, one) for one in results] if plainly else results
     show(shown, output=output, columns=DONE, wide=DONE_WIDE, name="number")
+    for result in results:
+        if "told_over" in result:
+            told = f"told over {', '.join(result['told_over'])}"
+            say(plain(told if result["told_over"] else result["message"]))
     if any(result["outcome"] == "pending" for result in results):
         say("pending: it is in the log and will be decided; ask again with `incidents show`")
     rejected = [result for result in results if result["outcome"] == "rejected"]

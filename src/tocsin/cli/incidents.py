@@ -40,6 +40,7 @@ FIELDS: Final = (
     "summary",
     "labels",
     "links",
+    "page_url",
     "previous",
     "recurrence_of",
     "merged_into",

@@ -34,12 +34,15 @@ def run(path: Path | None, verbose: bool) -> None:
     \b
     tocsin run -c tocsin.yaml
     """
-    settings = settings_from(path)
-    check_channels(settings)
-    for warning in settings.warnings():
-        say(f"warning: {warning}")
-    from tocsin.cli.composition import prepare_logging
-
+    gc.disable()  # modules are no garbage: to look for some among them took a sixth of the start
+    try:
+        settings = settings_from(path)
+        check_channels(settings)
+        for warning in settings.warnings():
+            say(f"warning: {warning}")
+        from tocsin.cli.composition import prepare_logging
+    finally:
+        gc.enable()
     prepare_logging(verbose)
     asyncio.run(_serve(settings))
 

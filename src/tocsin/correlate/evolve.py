@@ -12,6 +12,7 @@ from tocsin.domain import events as ev
 from tocsin.domain.command import Command
 from tocsin.domain.incident import Incident, apply
 from tocsin.domain.instant import day_of
+from tocsin.domain.lifecycle import CLOSED
 
 
 def evolve(state: State, event: ev.Event) -> None:
@@ -31,11 +32,14 @@ def _change(state: State, event: ev.Event) -> None:
         _retire(state, event)
     if isinstance(event, ev.IncidentEvent):
         before = state.incidents.get(event.incident_id)
-        state.carried(before.header if before is not None else None, event.header)
+        was = before.header if before is not None else None
+        state.carried(was, event.header)
     apply(state, event)
     if isinstance(event, ev.IncidentEvent):
         incident = state.incidents.get(event.incident_id)
         if incident is not None:
+            if was is not None and (was.status is CLOSED) is not (event.header.status is CLOSED):
+                state.closed_or_not(incident)
             _follow(state, incident, event)
             if (
                 not isinstance(event, ev.Opened)  # most have none yet

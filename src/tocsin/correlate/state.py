@@ -22,7 +22,7 @@ from tocsin.domain.events import CommandEvent
 from tocsin.domain.header import IncidentHeader
 from tocsin.domain.incident import Incident, Member
 from tocsin.domain.instant import Instant
-from tocsin.domain.lifecycle import UNFINISHED
+from tocsin.domain.lifecycle import UNFINISHED, Status
 
 __all__ = ["GRACE", "OUTCOME_KEPT", "TOMBSTONE_KEPT", "Group", "Roster", "State", "episode_key"]
 
@@ -116,8 +116,9 @@ class State:
             member.labels = _encode(facts.labels)
         self.alerts[member.alert_id] = member
         if self.sources is not None:
-            key = self.incidents[member.incident_id].partition_key
-            self.sources.add(member.alert_id, key, facts.labels)
+            incident = self.incidents[member.incident_id]
+            if incident.header.status is not Status.CLOSED:
+                self.sources.add(member.alert_id, incident.partition_key, facts.labels)
         self.rosters.add(member.incident_id, member.alert_id)
         self.know(member.fingerprint, member.alert_id)
         self.agenda.put("expire", member.alert_id, member.expires_at)
@@ -227,13 +228,26 @@ class State:
         if self.sources is not None:
             self.sources.opened(incident.id, incident.partition_key)
 
+    def closed_or_not(self, incident: Incident) -> None:
+        """An incident was closed, or is not any more: nobody works on what a closed one says, so it keeps nothing
+        quiet."""
+        if self.sources is not None:
+            for member in self.members(incident.id):
+                self._source_of(member, incident)
+
     def _move_source(self, member: Member, incident_id: str) -> None:
         """A person may merge incidents of different partition keys: an alert counts where its incident is."""
-        sources, key = self.sources, self.incidents[incident_id].partition_key
-        if sources is not None and key != self.incidents[member.incident_id].partition_key:
-            sources.end(member.alert_id)
-            if member.firing:
-                sources.add(member.alert_id, key, labels_of(member.labels))
+        incident, old = self.incidents[incident_id], self.incidents[member.incident_id]
+        closed = Status.CLOSED in (incident.header.status, old.header.status)
+        if closed or incident.partition_key != old.partition_key:
+            self._source_of(member, incident)
+
+    def _source_of(self, member: Member, incident: Incident) -> None:
+        """Make the index of sources say what `member` does as one of `incident`."""
+        assert self.sources is not None
+        self.sources.end(member.alert_id)
+        if member.firing and incident.header.status is not Status.CLOSED:
+            self.sources.add(member.alert_id, incident.partition_key, labels_of(member.labels))
 
     def sweep(self, partition_key: str, cursor: str, at: Instant | None) -> None:
         """The next look at the incidents of a partition key, or at all, is at `at`, from behind `cursor` on."""

@@ -1,9 +1,10 @@
 """Which firing alerts keep others quiet: the sources of inhibition, found by what their targets have in common with
 them.
 
-In: members as they come, end and go; the inhibitions in force. Out: the inhibition that an alert is a target of, and
-the partition keys whose alerts have to be looked at again. Invariant: this is an index that can be made anew from the
-members at any time; it takes no part in comparisons. Without inhibitions it does not exist.
+In: members as they come, end and go, each until its incident is closed; the inhibitions in force. Out: the inhibition
+that an alert is a target of, and the partition keys whose alerts have to be looked at again. Invariant: this is an
+index that can be made anew from the members at any time; it takes no part in comparisons. Without inhibitions it does
+not exist.
 
 As in Alertmanager, an alert that is both source and target of a rule is no target of other such alerts.
 """

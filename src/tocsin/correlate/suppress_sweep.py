@@ -17,7 +17,7 @@ from tocsin.correlate.write import Pen
 from tocsin.domain import events as ev
 from tocsin.domain.agenda import Deadline
 from tocsin.domain.incident import Incident, Member
-from tocsin.domain.lifecycle import UNFINISHED
+from tocsin.domain.lifecycle import UNFINISHED, Status
 from tocsin.domain.rules import Inhibition
 from tocsin.domain.suppression import Outcome, shorter
 from tocsin.wire.resting import peeking
@@ -137,7 +137,8 @@ def sources_of(state: State, inhibitions: tuple[Inhibition, ...]) -> Sources | N
     keys: dict[str, str] = {}
     incident: Incident
     for incident_id, incident in state.incidents.items():
-        keys[incident_id] = incident.partition_key
+        if incident.header.status is not Status.CLOSED:
+            keys[incident_id] = incident.partition_key
         sources.opened(incident_id, incident.partition_key)
     member: Member
     for alert_id, member in state.alerts.items():

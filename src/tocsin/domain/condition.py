@@ -28,7 +28,7 @@ def holds(matcher: Matcher, header: IncidentHeader, now: Instant) -> bool:
         and (not matcher.status or header.status in matcher.status)
         and (not matcher.category or header.category in matcher.category)
         and (not matcher.service or header.service in matcher.service)
-        and all(header.labels.get(name, "") == value for name, value in matcher.labels.items())
+        and (not matcher.labels or all(header.labels.get(name, "") == one for name, one in matcher.labels.items()))
         and (not matcher.expression or compile_expression(matcher.expression).holds(header, now))
     )
 

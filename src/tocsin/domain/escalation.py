@@ -65,17 +65,17 @@ def planned_for(header: IncidentHeader, rules: Rules, since: Instant) -> tuple[s
     """The name of the policy (empty = the rows) and its steps; see `steps_for`."""
     if name := policy_for(header, rules, since):
         return name, levels_of(rules.policies[name], since)
-    rows = ((rule, _step(rule, since)) for rule in rules.escalation)
+    rows = [(rule, since + timedelta(minutes=rule.escalate_after_minutes)) for rule in rules.escalation]
     # The age of the incident and the time of day are those at which the step is due.
-    return "", in_order(step for rule, step in rows if holds(rule.condition, header, step.due_at))
+    return "", in_order([_step(rule, due_at) for rule, due_at in rows if holds(rule.condition, header, due_at)])
 
 
-def _step(rule: EscalationRule, since: Instant) -> EscalationStep:
+def _step(rule: EscalationRule, due_at: Instant) -> EscalationStep:
     repeats = rule.repeat_minutes > 0 and rule.repeat_times > 0
     return EscalationStep(
         level=rule.escalation_level,
         escalate_to=rule.escalate_to,
-        due_at=since + timedelta(minutes=rule.escalate_after_minutes),
+        due_at=due_at,
         notification_channels=rule.notification_channels,
         repeat_seconds=max(1, round(rule.repeat_minutes * 60)) if repeats else 0,
         repeats_left=rule.repeat_times if repeats else 0,
@@ -120,6 +120,8 @@ def _named(target: Target) -> str:
 def in_order(steps: Iterable[EscalationStep]) -> tuple[EscalationStep, ...]:
     """The steps, each once, in the order in which they are due; those due together by level."""
     ordered = sorted(steps, key=_order)
+    if len(ordered) < 2:
+        return tuple(ordered)
     return tuple(step for nth, step in enumerate(ordered) if step not in _beside(ordered, nth))
 
 

@@ -17,7 +17,7 @@ from tocsin.domain.agenda import Deadline
 from tocsin.domain.alert import RawMark
 from tocsin.domain.directory import standing_for
 from tocsin.domain.escalation import planned_for, raised, replanned, shifted
-from tocsin.domain.header import is_test
+from tocsin.domain.header import IncidentHeader, is_test
 from tocsin.domain.instant import Instant
 from tocsin.domain.lifecycle import Status
 from tocsin.domain.rules import Rules
@@ -102,7 +102,7 @@ class Escalate:
 
     # ---- written down --------------------------------------------------------------------------------------
 
-    layout = 3
+    layout = 4
 
     def freeze(self, state: Escalations) -> Freezing:
         return freezing.freeze(state)
@@ -125,7 +125,10 @@ class Escalate:
                 yield writer.write(ev.EscalationStopped, running, reason=word, resolved=True)
             return
         if running and running.paused_at is not None and not event.header.suppressed_by:
+            waited = running.breach_waits and not isinstance(event, ONE_ANSWERS)
             yield _resumed(running, running.paused_at, event, writer, rules)
+            if waited:
+                yield from _unresolved(running, event.header, writer, rules, now)
         if isinstance(event, ev.EscalationRequested):
             yield from _requested(state, event, writer, rules, now)
         elif isinstance(event, ev.UpdatedPeople):
@@ -137,7 +140,7 @@ class Escalate:
         running = state.running.get(event.incident_id)
         if running and running.paused_at is None and event.header.suppressed_by:
             promises = rules.escalate.sla_waits
-            if running.steps or (promises and running.promises):
+            if running.steps or _stands(running.promises.get(RESOLVE)) or (promises and running.promises):
                 yield writer.write(
                     ev.EscalationPaused,
                     running,
@@ -166,8 +169,8 @@ class Escalate:
                 return
             if deadline.kind == BREACH[target] and promise.due_at == deadline.at:
                 yield _breached(running, target, promise, writer, rules, now)
-                if target == RESOLVE:
-                    yield from _unresolved(running, writer, rules, now)
+                if target == RESOLVE and running.paused_at is None:
+                    yield from _unresolved(running, running.header, writer, rules, now)
                 return
 
 
@@ -369,10 +372,11 @@ def _breached(
     )
 
 
-def _unresolved(running: Running, writer: Writer, rules: Rules, now: Instant) -> Iterator[ev.EscalationFired]:
+def _unresolved(
+    running: Running, header: IncidentHeader, writer: Writer, rules: Rules, now: Instant
+) -> Iterator[ev.EscalationFired]:
     """The promise to resolve is broken: the next level hears of it, though somebody has acknowledged."""
-    header = running.header
-    if header.severity in rules.escalate.breach_escalates and running.paused_at is None:
+    if header.severity in rules.escalate.breach_escalates:
         target = rules.escalate.breach_target
         yield from asked(running, writer, header, rules, now, reason="sla_breached", target=target)
 

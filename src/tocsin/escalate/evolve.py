@@ -68,7 +68,7 @@ def _planned(state: Escalations, event: ev.EscalationPlan) -> None:
         if running.paused_at is not None and event.paused_at is not None:
             running.paused_at = event.paused_at
     else:
-        running.paused_at, running.promises_paused = None, False
+        running.paused_at, running.promises_paused, running.breach_waits = None, False, False
 
 
 def _fired(running: Running, event: ev.EscalationFired) -> None:
@@ -96,12 +96,13 @@ def _promised(running: Running, event: ev.SlaEvent) -> None:
         promises[target] = Promise(event.next_due_at, event.next_risk_due_at)
     elif isinstance(event, ev.SlaBreached):
         promises[target] = replace(promises[target], breached=True)
+        running.breach_waits = running.breach_waits or (target == RESOLVE and running.paused_at is not None)
 
 
 def _stopped(state: Escalations, running: Running, event: ev.EscalationStopped) -> None:
     _rests_on(running, event)
     running.steps = ()
-    running.awaited, running.insists = (), False
+    running.awaited, running.insists, running.breach_waits = (), False, False
     if not running.promises_paused:
         running.paused_at = None
     running.promises.pop(ACKNOWLEDGE, None)

@@ -50,6 +50,8 @@ class Running(msgspec.Struct, kw_only=True):
     """Who was called and has to acknowledge, each of them."""
     insists: bool = False
     """Somebody has acknowledged, and the plan goes on for those who have not."""
+    breach_waits: bool = False
+    """The promise to resolve was broken while no step was due: who hears of that hears it afterwards."""
 
 
 @dataclass(slots=True)

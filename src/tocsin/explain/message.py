@@ -9,14 +9,19 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from tocsin.domain import events as ev
 from tocsin.domain.errors import Reject
 from tocsin.domain.rules import Rules, Template
 from tocsin.domain.rules.notification import TEAM
+from tocsin.domain.severity import Severity
+from tocsin.notify import digest
 from tocsin.notify.audience import for_audience
 from tocsin.notify.channel import Channel, Shows
 from tocsin.notify.message import body_of, message_of
 from tocsin.notify.plan import context_of, is_page
+from tocsin.notify.state import DIGEST, Delivery
 from tocsin.notify.wording import Templates, chosen, worded
 from tocsin.notify.wording_language import BadTemplate, RenderError
 from tocsin.stage import Effect
@@ -35,10 +40,39 @@ def example_of(kind: str, rules: Rules, audience: str) -> dict[str, Any]:
     Raises:
         Reject: `unknown_event`, there is none, or nobody is told of it.
     """
+    if kind == DIGEST:
+        return _digest(rules, audience)
     event = EVENTS.get(kind)
     if not isinstance(event, TOLD):
         raise Reject("unknown_event", f"no message is about {kind!r}")
     return context_for(event, rules, audience)
+
+
+def _digest(rules: Rules, audience: str) -> dict[str, Any]:
+    """The context of a digest of three messages about two incidents."""
+    opened, resolved = EVENTS[ev.Opened.TYPE], EVENTS[ev.Resolved.TYPE]
+    assert isinstance(opened, ev.Opened)
+    assert isinstance(resolved, ev.Resolved)
+    other: dict[str, Any] = {"number": "INC-2026-11-21-008", "title": "Checkout is slow", "severity": Severity.LOW}
+    header = replace(opened.header, id=f"{opened.incident_id}_other", **other)
+    told = [opened, replace(opened, incident_id=header.id, header=header), resolved]
+    members = [
+        Delivery(
+            id=NO_DELIVERY,
+            incident_id=event.incident_id,
+            channel="",
+            step=event.TYPE,
+            recipient="",
+            page=False,
+            contacts={},
+            context=context_for(event, rules, audience),
+            order=order,
+            due_at=event.recorded_at,
+            ready_at=event.recorded_at,
+        )
+        for order, event in enumerate(told)
+    ]
+    return digest.context_of(digest.OVER_LIMIT, NO_DELIVERY, members, resolved.recorded_at) | {"_page": False}
 
 
 def context_for(event: Any, rules: Rules, audience: str) -> dict[str, Any]:

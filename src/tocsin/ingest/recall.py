@@ -256,13 +256,15 @@ def _document(item: _Item, labels: bytes, annotations: bytes) -> dict[str, Any]:
 
     Nothing looks at how deep its values lie: those that are no texts are refused anyway.
     """
-    found: dict[str, Any] = {"labels": orjson.loads(labels), "annotations": orjson.loads(annotations)}
-    for name in _TEXTS:
-        if (text := getattr(item, name)) is not None:
-            found[name] = text
+    found: dict[str, Any] = {
+        "labels": orjson.loads(labels),
+        "annotations": orjson.loads(annotations),
+        "startsAt": item.startsAt,
+        "endsAt": item.endsAt,
+        "generatorURL": item.generatorURL,
+    }
+    if item.dashboardURL or item.panelURL or item.silenceURL or item.imageURL:  # Grafana's
+        found |= {name: getattr(item, name) for name in labelled.LINKS}
     if item.status is not msgspec.UNSET:
         found["status"] = item.status
     return found
-
-
-_TEXTS: Final = ("startsAt", "endsAt", *labelled.LINKS)

@@ -20,7 +20,8 @@ class Sent(msgspec.Struct, frozen=True):
     """What became of one send."""
 
     outcome: str
-    """`delivered`, `failed` (worth another attempt) or `refused` (will never work)."""
+    """`delivered`, `failed` (worth another attempt), `refused` (will never work), or `denied`: the login is wrong, so
+    that every message fails until somebody mends the settings."""
     detail: str = ""
     """The receiver's answer or the error, at most 300 characters, without secrets."""
     retry_after_seconds: float | None = None

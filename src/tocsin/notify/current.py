@@ -9,6 +9,8 @@ It knows no channel: which ones keep something current is a rule.
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from tocsin.domain import events as ev
 from tocsin.domain.header import is_test
 from tocsin.domain.rules import NotifyRules
@@ -16,8 +18,9 @@ from tocsin.domain.rules.notification import TEAM
 from tocsin.notify.plan import Addressed, context_of, step_of
 from tocsin.notify.write import Pen
 
-FOLLOWED: Final = (ev.Acknowledged, ev.Investigating, ev.Mitigated, ev.Resolved, ev.Closed)
-"""What changes the status without asking anybody for anything."""
+FOLLOWED: Final = (ev.Acknowledged, ev.Investigating, ev.Mitigated, ev.Resolved, ev.Closed, ev.Reopened)
+"""What changes the status. But for the last it asks nobody for anything; whoever is not called by that either finds the
+buttons again."""
 
 
 FOLLOWS: Final = "follows"
@@ -30,11 +33,28 @@ def follows(pen: Pen, event: ev.IncidentEvent) -> Iterator[ev.Event]:
     if not isinstance(event, FOLLOWED) or not rules.current or is_test(event.header):
         return
     outside = _outside(rules)
-    for to in _holders(pen, event.incident_id):
+    holders = _holders(pen, event.incident_id)
+    hearing = {to[:2] for to in holders if _hears(pen, event, to)}
+    asking = isinstance(event, ev.Reopened)
+    changed = {_handle(pen, event, *one) for one in hearing} if asking else set()
+    for to in holders:
         if to.channel not in rules.current or to.recipient in outside or not is_told(rules, event, to.channel):
             continue
-        if pen.delivery_id(ev.event_id(event), step_of(event), to) not in pen.state.deliveries:
-            yield pen.planned(event, to, context_of(event, pen.rules) | {FOLLOWS: True})
+        if to[:2] in hearing or (asking and _handle(pen, event, *to[:2]) in changed):
+            continue
+        planned = pen.planned(event, to, context_of(event, pen.rules) | {FOLLOWS: True})
+        yield replace(planned, page=False)
+
+
+def _hears(pen: Pen, event: ev.IncidentEvent, to: Addressed) -> bool:
+    """Whether the recipient is told of it anyway."""
+    return pen.delivery_id(ev.event_id(event), step_of(event), to) in pen.state.deliveries
+
+
+def _handle(pen: Pen, event: ev.IncidentEvent, channel: str, recipient: str) -> tuple[str, str]:
+    """Where the recipient's message is: two may have the same one."""
+    last = pen.state.last_told(event.incident_id, channel, recipient)
+    return channel, (last.handle if last is not None else "") or recipient
 
 
 def _holders(pen: Pen, incident_id: str) -> list[Addressed]:

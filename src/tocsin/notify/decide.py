@@ -113,7 +113,7 @@ class Notify:
                 contacts=delivery.contacts,
                 context=delivery.context,
                 page=delivery.page,
-                handle=_handle_of(state, delivery),
+                **_made(state, delivery),
             )
             for delivery in sending
             if not delivery.unwanted
@@ -121,7 +121,7 @@ class Notify:
 
     # ---- written down --------------------------------------------------------------------------------------
 
-    layout = 3
+    layout = 4
 
     def freeze(self, state: Ledger) -> Freezing:
         return freezing.freeze(state)
@@ -147,9 +147,16 @@ def _is_routine(state: Ledger, event: ev.IncidentEvent, rules: Rules) -> bool:
     )
 
 
-def _handle_of(state: Ledger, delivery: Delivery) -> str:
+def _made(state: Ledger, delivery: Delivery) -> dict[str, Any]:
+    """`handle` and `overtaken` of an effect. Several recipients may have one message: a team and its channel."""
     last = state.last_told(delivery.incident_id, delivery.channel, delivery.recipient)
-    return last.handle if last is not None else ""
+    if last is None or not last.handle:
+        return {}
+    version = (delivery.context.get("incident") or {}).get("version", 0)
+    there = (
+        one for one in state.told[delivery.incident_id] if (one.channel, one.handle) == (last.channel, last.handle)
+    )
+    return {"handle": last.handle, "overtaken": bool(version) and any(one.version > version for one in there)}
 
 
 # ---- what is planned -------------------------------------------------------------------------------------------------

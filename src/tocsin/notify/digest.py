@@ -9,7 +9,7 @@ What a digest looks like is the channels' part.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -121,7 +121,7 @@ def closed(pen: Pen, bundle: Bundle) -> Iterator[ev.Event]:
         page=any(member.page for member in members),
         contacts=to.contacts,
         send_due_at=pen.now,
-        context=_context(pen, bundle, members),
+        context=context_of(bundle.why, bundle.id, members, pen.now),
     )
     for member in members:
         yield ev.DeliveryBundled(**pen.of(member), reason=IN_DIGEST, cause=f"{bundle.id}.1", digest=bundle.id)
@@ -139,8 +139,9 @@ def _address(channel: str, place: str, contacts: dict[str, tuple[str, ...]] | No
     return Addressed(channel, place or f"channel:{channel}", contacts or {})
 
 
-def _context(pen: Pen, bundle: Bundle, members: list[Delivery]) -> dict[str, Any]:
-    """As that of any message, so that a channel which knows no digests says what it is; besides, `digest`."""
+def context_of(why: str, digest_id: str, members: Sequence[Delivery], now: Instant) -> dict[str, Any]:
+    """What the digest of `members` says. As that of any message, so that a channel which knows no digests says what it
+    is; besides, `digest`."""
     latest: dict[str, dict[str, Any]] = {}
     for member in members:
         incident: dict[str, Any] = member.context.get("incident") or {}
@@ -155,14 +156,14 @@ def _context(pen: Pen, bundle: Bundle, members: list[Delivery]) -> dict[str, Any
         title=f"{len(members)} messages about {len(latest)} incident{'s' * (len(latest) > 1)}",
         severity=_severity(ranked[0]),
         status=Status.OPEN,
-        opened_at=pen.now,
+        opened_at=now,
     )
     context: dict[str, Any] = {
         "type": DIGEST,
-        "reason": bundle.why,
+        "reason": why,
         "actor": ev.SYSTEM,
-        "event_id": f"{bundle.id}.1",
-        "recorded_at": rfc3339(pen.now),
+        "event_id": f"{digest_id}.1",
+        "recorded_at": rfc3339(now),
         "incident": shown(header),
         "digest": {
             "count": len(members),

@@ -88,9 +88,10 @@ def _told(state: Ledger, delivery: Delivery, event: ev.DeliveryEvent) -> None:
     known = state.last_told(delivery.incident_id, delivery.channel, delivery.recipient)
     if isinstance(event, ev.DeliveryDelivered | ev.DeliveryBundled):
         handle = event.handle if isinstance(event, ev.DeliveryDelivered) else ""
-        one = _heard(delivery, event, handle or (known.handle if known else ""))
+        one = _heard(delivery, event, handle or (known.handle if known else ""), known.version if known else 0)
     elif isinstance(event, ev.DeliveryGaveUp):
-        one = replace(known or _unheard(delivery), delivery_id=delivery.id, step=delivery.step, tried=True)
+        tried = delivery.attempt > 0 or (known is not None and known.tried)
+        one = replace(known or _unheard(delivery), delivery_id=delivery.id, step=delivery.step, tried=tried)
     elif known is None and delivery.step in CALLS and not delivery.attempt:
         one = _unheard(delivery)
     else:
@@ -111,7 +112,7 @@ def _unheard(delivery: Delivery) -> Told:
     )
 
 
-def _heard(delivery: Delivery, event: ev.DeliveryEvent, handle: str) -> Told:
+def _heard(delivery: Delivery, event: ev.DeliveryEvent, handle: str, version: int) -> Told:
     incident: dict[str, Any] = delivery.context.get("incident") or {}
     return Told(
         channel=intern(delivery.channel),
@@ -124,6 +125,7 @@ def _heard(delivery: Delivery, event: ev.DeliveryEvent, handle: str) -> Told:
         status=intern(str(incident.get("status", ""))),
         alerts=incident.get("alerts", 0),
         handle=handle,
+        version=max(version, incident.get("version", 0)),
     )
 
 

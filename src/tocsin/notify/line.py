@@ -6,6 +6,7 @@ delivery stands in a line at most once. It does not know what a delivery says, n
 
 import heapq
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from tocsin.domain.instant import Instant
@@ -49,6 +50,10 @@ class Line:
     def waiting(self) -> list[tuple[str, Instant]]:
         """(delivery id, instant) of every one in it, in the order in which they were put there."""
         return list(self._ready.items())
+
+    def oldest(self, n: int) -> list[str]:
+        """The first `n` that were put there."""
+        return list(islice(self._ready, n))
 
     def ready(self, now: Instant) -> list[str]:
         """Every delivery that is ready at `now`."""

@@ -1,7 +1,8 @@
 """What follows from how an attempt ended: delivered, again later, or given up and said another way.
 
 In: the result of an attempt, the ledger, the rules. Out: `delivery.delivered|failed|gave_up`, and where a message goes
-next, its plan with the reason `fallback` or `fallback_catch_all`. Invariants: each way is tried once, so that there is
+next, its plan with the reason `fallback` or `fallback_catch_all`. A channel that fails gives up with it what waits for
+it and has had its time. Invariants: each way is tried once, so that there is
 no circle; a page that has run out of ways goes to the channels of the catch-all; what nobody needs any more goes
 nowhere; a message that goes another way names the one that failed.
 """
@@ -16,12 +17,18 @@ from tocsin.notify import quiet
 from tocsin.notify.current import FOLLOWS
 from tocsin.notify.plan import FALLBACK, Addressed
 from tocsin.notify.retry import pause
-from tocsin.notify.state import Delivery
+from tocsin.notify.state import Delivery, Lane
 from tocsin.notify.write import Pen
 from tocsin.stage import DeliveryResult
 
 DETAIL_MAX: Final = 300
 """Characters of a receipt, an error or a handle."""
+OVERDUE_MAX: Final = 40
+"""Messages of a line that are given up with one that failed: with their new plans of 4 KB each below a commit."""
+FAILED: Final = "failed"
+DENIED: Final = "denied"
+"""Nothing gets through until the settings are mended: what can go another way goes there, and the rest is tried again
+for as long as it may be, so that it arrives afterwards."""
 REDIRECTED: Final = "fallback"
 TO_CATCH_ALL: Final = "fallback_catch_all"
 
@@ -31,6 +38,13 @@ def on_result(pen: Pen, result: DeliveryResult) -> Iterator[ev.Event]:
     delivery = pen.state.deliveries.get(result.delivery_id)
     if delivery is None or not delivery.sending or delivery.attempt != result.attempt:
         return
+    lane = pen.state.lane(delivery.channel)
+    yield from _of(pen, delivery, result)
+    if result.outcome in (FAILED, DENIED):
+        yield from _overdue(pen, lane, cut_text(f"waited for the channel: {result.detail}", DETAIL_MAX))
+
+
+def _of(pen: Pen, delivery: Delivery, result: DeliveryResult) -> Iterator[ev.Event]:
     detail = cut_text(result.detail, DETAIL_MAX)
     own = {**pen.of(delivery), "attempt": delivery.attempt}
     if result.outcome == "delivered":
@@ -59,9 +73,26 @@ def on_result(pen: Pen, result: DeliveryResult) -> Iterator[ev.Event]:
         yield ev.DeliveryWithdrawn(**{**pen.of(delivery), "n": own["n"] + 1}, reason=delivery.unwanted)
 
 
+def _overdue(pen: Pen, lane: Lane, error: str) -> Iterator[ev.Event]:
+    """While a channel is down one message at a time is tried: the others, whose time is over too, do not wait for their
+    turn, but go another way."""
+    notify = pen.rules.notify
+    over = [
+        delivery_id
+        for line, patience in ((lane.pages, notify.retry_pages_for), (lane.others, notify.retry_for))
+        for delivery_id in line.oldest(OVERDUE_MAX)
+        if pen.now > pen.state.deliveries[delivery_id].due_at + patience
+    ]
+    for delivery_id in over:
+        delivery = pen.state.deliveries[delivery_id]
+        gave_up = ev.DeliveryGaveUp(**pen.of(delivery), attempt=delivery.attempt, reason="time_exhausted", error=error)
+        yield gave_up
+        yield from _redirected(pen, delivery, gave_up)
+
+
 def _ends(delivery: Delivery, result: DeliveryResult, rules: Rules, again_at: Any) -> str:
     """Why it is not tried again; empty = it is."""
-    if result.outcome == "refused":
+    if result.outcome == "refused" or (result.outcome == DENIED and next_way(delivery, rules) is not None):
         return "refused"
     if delivery.attempt >= rules.notify.attempts_max:
         return "attempts_exhausted"

@@ -99,6 +99,8 @@ class Told(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     alerts: int = 0
     handle: str = ""
     """What the provider calls what was made for it."""
+    version: int = 0
+    """Of the incident, as far as that was told."""
 
 
 def shared(one: Told) -> Told:
@@ -115,6 +117,7 @@ def shared(one: Told) -> Told:
         status=intern(one.status),
         alerts=one.alerts,
         handle=one.handle,
+        version=one.version,
     )
 
 

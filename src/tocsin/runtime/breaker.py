@@ -85,8 +85,9 @@ class Breaker:
             self._turn("half_open", now)
 
     def ended(self, sent: Sent, at: float, now: Instant) -> None:
-        """One message was delivered, failed or refused. A refusal is an answer: whoever gives it is there."""
-        if sent.outcome != "failed":
+        """One message was delivered, failed or refused. A refusal is an answer: whoever gives it is there; but where
+        the login is denied, nothing gets through."""
+        if sent.outcome not in ("failed", "denied"):
             self._failures, self._pause, self.down_at = 0, PROBE_FIRST, None
             if sent.outcome == "refused":
                 self.error, self.error_at = sent.detail, now

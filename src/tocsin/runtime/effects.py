@@ -186,7 +186,7 @@ class Effects:
             return Sent("refused", f"{BREAKER_OPEN}: {self._lanes.breakers[channel].error}")
         sent = await self._call(effect, possible_duplicate)
         self._lanes.ended(channel, sent, clock)
-        if sent.outcome == "failed" and effect.page and self._diverts(channel, clock.monotonic()):
+        if sent.outcome in ("failed", "denied") and effect.page and self._diverts(channel, clock.monotonic()):
             return Sent("refused", f"{BREAKER_OPEN}: {sent.detail}")
         return sent
 

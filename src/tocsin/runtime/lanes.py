@@ -101,7 +101,7 @@ class Lanes:
 
     def ended(self, name: str, sent: Sent, clock: Clock) -> None:
         """How a send ended, for the breaker and for who looks."""
-        self.outcomes[name, sent.outcome] += 1
+        self.outcomes[name, "failed" if sent.outcome == "denied" else sent.outcome] += 1
         breaker = self.breakers.get(name)
         if breaker and not (breaker.is_well and sent.outcome == "delivered"):
             breaker.ended(sent, clock.monotonic(), clock.now())

@@ -257,8 +257,8 @@ class Owner:
     # ---- decide, evolve, commit --------------------------------------------------------------------------------------
 
     async def _apply(self, given: Input, at: Instant | None = None) -> bool:
-        """Decide one input and evolve its events; they join the next commit together. True if there were any."""
-        now, stage, state = at or self._now(), self.stage, self.state
+        """Decide one input and evolve its events; they join a commit and have its instant. True if there were any."""
+        now, stage, state = at or (self.latest if self.pending.events else self._now()), self.stage, self.state
         events: list[Event] = []
         for event in stage.decide(state, given, self._rules, now):
             stage.evolve(state, event)
@@ -269,13 +269,13 @@ class Owner:
     async def _keep(self, events: Sequence[Event], given: str) -> None:
         """Keep evolved events for the next commit: all of them join the same."""
         items = [item_of(event) for event in events]
-        if not self.pending.fits(items, self.positions.size):
-            if self.pending:
-                await self._commit()
-            if not self.pending.fits(items, self.positions.size):
-                what = f"{given} brought about {self.pending.cost(items)} bytes of events"
-                raise StageBug(f"{self.name}: {what}; one commit holds at most {BATCH_BYTES_MAX}")
-        self.pending.add(items)
+        if self.pending.take(items, self.positions.size):
+            return
+        if self.pending:
+            await self._commit()
+        if not self.pending.take(items, self.positions.size):
+            what = f"{given} brought about {sum(map(self.pending.cost, items))} bytes of events"
+            raise StageBug(f"{self.name}: {what}; one commit holds at most {BATCH_BYTES_MAX}")
 
     def _adopt_rules(self) -> None:
         """New rules apply between commits only: a commit's position names the rules that its events were decided

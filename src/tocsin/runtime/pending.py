@@ -111,32 +111,26 @@ class Pending:
     def __bool__(self) -> bool:
         return bool(self._items)
 
-    def cost(self, items: Sequence[Item]) -> int:
-        """Bytes that `items` may need in a commit."""
-        size = 0
-        for item in items:
-            if isinstance(item, Tallied):
-                size += 2 * self._fixed + len(item.tallies) * TALLY_BYTES
-            else:
-                size += self._cost(item)
-        return size
-
-    def _cost(self, item: Encoded) -> int:
+    def cost(self, item: Item) -> int:
+        """Bytes that `item` may need in a commit."""
+        if isinstance(item, Tallied):
+            return 2 * self._fixed + len(item.tallies) * TALLY_BYTES
         return self._fixed + len(item.value) + 2 * len(item.key or b"") + len(item.id) + len(item.event.cause)
 
-    def fits(self, items: Sequence[Item], reserved: int) -> bool:
-        """Whether `items` can join, with `reserved` bytes left for the position."""
-        return self._size + self.cost(items) + reserved <= BATCH_BYTES_MAX
-
-    def add(self, items: Sequence[Item]) -> None:
-        """Take the events of one input, all of them."""
-        for item in items:
+    def take(self, items: Sequence[Item], reserved: int) -> bool:
+        """Take the events of one input, all of them, if they fit with `reserved` bytes left for the position; whether
+        they do."""
+        costs = [self.cost(item) for item in items]
+        if self._size + sum(costs) + reserved > BATCH_BYTES_MAX:
+            return False
+        for item, cost in zip(items, costs, strict=True):
             if isinstance(item, Encoded):
                 self._items.append(item)
-                self._size += self._cost(item)
+                self._size += cost
                 self.events += 1
             else:
                 self._count(item)
+        return True
 
     def _count(self, event: Tallied) -> None:
         last = self._items[-1] if self._items else None

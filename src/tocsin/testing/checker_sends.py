@@ -14,7 +14,13 @@ __all__ = ["deliveries", "pages", "timers"]
 
 AFTER = {
     "": ("planned",),
-    "planned": ("attempted", "withdrawn", "suppressed", "bundled"),
+    "planned": (
+        "attempted",
+        "withdrawn",
+        "suppressed",
+        "bundled",
+        "gave_up",
+    ),  # the last: its channel was down too long
     "attempted": ("delivered", "failed", "gave_up", "withdrawn"),  # withdrawn: lost in a crash, and answered since
     "failed": ("attempted", "withdrawn", "suppressed", "gave_up"),
 }

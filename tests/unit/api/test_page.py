@@ -161,6 +161,12 @@ class TestWithTokens:
             assert answer.status_code == 403
             assert "secret title" not in answer.text
 
+    async def test_who_may_read_the_incident_is_told_the_address_of_its_page(self, rig: Any) -> None:
+        key = await rig.declared("one")
+        told = (await rig.client.get(f"/api/incident_response/{key}")).json()["page_url"]
+        assert told.startswith(f"https://tocsin.example/i/{key}?t=")
+        assert (await visit(rig, told)).status_code == 200
+
     async def test_a_link_to_look_shows_and_does_nothing(self, rig: Any) -> None:
         key, other = await rig.declared("one"), await rig.declared("two")
         url = links_of(rig).page(key)

@@ -156,11 +156,23 @@ async def test_an_update_for_customers_goes_out_to_them(rig: Any) -> None:
     incident = await rig.declared("Checkout is slow", summary="password leaked")
     answer = await rig.command("post_update", incident, arguments={"text": "We are on it", "audience": "customers"})
     assert answer.status_code == 200, answer.text
+    assert answer.json()["told_over"] == ["console"]
     while not (told := [one for one in rig.outbox.sent if one.context["type"] == "incident.updated_people"]):
         await rig.client.get("/-/ready")
     (sent,) = told
     assert (sent.context["audience"], sent.context["note"]) == ("customers", "We are on it")
     assert "leaked" not in str(sent.context)
+
+
+async def test_who_posts_an_update_that_nobody_hears_is_told_so(rig: Any) -> None:
+    incident = await rig.declared("Checkout is slow")
+    for audience, missing in (("regulator", "no route is for the audience regulator"), ("", "notify.events")):
+        arguments = {"text": "We are on it", **({"audience": audience} if audience else {})}
+        answer = (await rig.command("post_update", incident, arguments=arguments)).json()
+        assert (answer["outcome"], answer["told_over"]) == ("applied", [])
+        assert missing in answer["message"]
+        again = (await rig.client.get(f"/api/v1/commands/{answer['command_id']}")).json()
+        assert again == answer
 
 
 # ---- channels --------------------------------------------------------------------------------------------------------

@@ -268,6 +268,24 @@ def test_a_source_that_times_out_inhibits_no_more() -> None:
     assert quiet(desk, 1) == ""
 
 
+def test_a_source_whose_incident_is_closed_inhibits_no_more_until_it_is_reopened() -> None:
+    desk = desk_with(Rules(version=1, inhibitions=(POWER,), correlation=(CorrelationRule(group_by=("instance",)),)))
+    desk.read(alert("rack", 1, severity="critical", site="x"))
+    desk.read(alert("a", 2, site="x"))
+    rack = desk.incidents[0].id
+    events = desk.command("close", rack)
+    assert [event.reason for event in events if isinstance(event, ev.Unsuppressed)] == ["inhibition_over"]
+    desk.read(alert("b", 3, site="x"))
+    assert [quiet(desk, number) for number in (1, 2)] == ["", ""]
+    desk.read(alert("rack", 4, started=1, severity="critical", site="x"))  # still firing: counted, nothing else
+    assert quiet(desk, 1) == ""
+    desk.state.sources = None  # made anew, as after a restart
+    desk.read(alert("c", 5, site="x"))
+    assert quiet(desk, 3) == ""
+    desk.command("reopen", rack)
+    assert [quiet(desk, number) for number in (1, 2, 3)] == ["inhibition:power"] * 3
+
+
 # ---- threshold, flapping, snooze -------------------------------------------------------------------------------------
 
 THREE = Rules(correlation=(CorrelationRule(threshold=Threshold(count=3, within=timedelta(minutes=10))),))

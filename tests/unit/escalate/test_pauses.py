@@ -22,9 +22,10 @@ def row(level: int, after: float, **more: Any) -> EscalationRule:
     )
 
 
-def rules(*rows: EscalationRule, waits: bool = False, resolve: float = 0) -> Rules:
+def rules(*rows: EscalationRule, waits: bool = False, resolve: float = 0, breach: tuple[Severity, ...] = ()) -> Rules:
     targets = {CRITICAL: SlaTarget(resolve=timedelta(minutes=resolve))} if resolve else {}
-    return Rules(version=3, escalation=rows, sla=targets, escalate=EscalateRules(sla_waits=waits, breach_escalates=()))
+    escalate = EscalateRules(sla_waits=waits, breach_escalates=breach)
+    return Rules(version=3, escalation=rows, sla=targets, escalate=escalate)
 
 
 def suppressed(subject: Subject, minute: float) -> ev.Suppressed:
@@ -147,3 +148,40 @@ def test_an_acknowledgement_that_expires_while_promises_wait_shortens_none_of_th
     for event in (suppressed(subject, 10), subject.acknowledged(20), subject.expired(40), unsuppressed(subject, 110)):
         story.reads(event)
     assert story.state.running[subject.header.id].promises["resolve"].due_at == at(160)
+
+
+def test_a_promise_broken_while_it_is_quiet_calls_afterwards_and_once() -> None:
+    story, subject = begun(rules(row(1, 5), row(2, 200), resolve=30, breach=(CRITICAL,)))
+    story.until(5)
+    story.reads(suppressed(subject, 7))
+    assert words(story.until(60)) == [("sla.at_risk", "resolve_at_risk"), ("sla.breached", "resolve_breached")]
+    assert words(story.reads(unsuppressed(subject, 60))) == [
+        ("escalation.resumed", "unsuppressed"),
+        ("escalation.fired", "sla_breached"),
+    ]
+    story.reads(suppressed(subject, 70))
+    assert called(story.reads(unsuppressed(subject, 80))) == []
+
+
+def test_nor_does_it_call_while_an_acknowledged_incident_is_quiet() -> None:
+    story, subject = begun(rules(row(1, 5), row(2, 15), resolve=30, breach=(CRITICAL,)))
+    story.reads(subject.acknowledged(2))
+    story.reads(suppressed(subject, 7))
+    assert called(story.until(60)) == []
+    assert called(story.reads(unsuppressed(subject, 60))) == [(1, 60)]
+
+
+def test_who_answers_after_the_promise_was_broken_is_not_called_for_it() -> None:
+    story, subject = begun(rules(row(1, 5), resolve=30, breach=(CRITICAL,)))
+    story.reads(suppressed(subject, 1))
+    story.until(40)
+    story.reads(subject.acknowledged(50))
+    assert called(story.reads(unsuppressed(subject, 60))) == []
+
+
+def test_a_promise_broken_in_quiet_calls_nobody_once_it_is_less_bad() -> None:
+    story, subject = begun(rules(row(1, 5), resolve=30, breach=(CRITICAL,)))
+    story.reads(suppressed(subject, 1))
+    story.until(40)
+    story.reads(subject.tell(ev.SeverityLowered, 50, header={"severity": HIGH}, was=CRITICAL))
+    assert called(story.reads(unsuppressed(subject, 60))) == []

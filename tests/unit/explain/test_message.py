@@ -89,3 +89,16 @@ def test_there_is_an_example_of_whatever_notifies() -> None:
         assert example_of(event, Rules(), "team")["type"] == event
     with pytest.raises(Reject):
         example_of("delivery.planned", Rules(), "team")
+
+
+def test_a_digest_has_an_example_that_says_what_it_stands_for() -> None:
+    template = Template(events=("digest",), body_template="{{ count }}: {{ body }}")
+    templates = Templates(links())
+    templates.adopt(rules := Rules(templates={"a": template}))
+    found = explained(example_of("digest", rules, "team"), mail(templates), rules, templates)
+    assert (found["event"], found["template"], found["problem"]) == ("digest", "a", "")
+    assert found["body"].startswith("3: ")
+    assert "INC-2026-11-21-008" in found["payload"]
+    built_in = explained(example_of("digest", rules, "customers"), mail(templates), Rules(), templates)
+    assert (built_in["audience"], built_in["template"]) == ("customers", "")
+    assert built_in["subject"].startswith("[Digest] 2 incidents: ")

@@ -8,7 +8,7 @@ from tocsin.domain.rules import Matcher, Route
 from tocsin.notify.state import Ledger
 from tocsin.settings import Settings
 from unit.escalate.story import Story, Subject
-from unit.notify.desk import call, called, ended, notify, room
+from unit.notify.desk import CRITICAL, call, called, ended, notify, room
 
 TEAM = Route(when=Matcher(), channels=("ops",))
 
@@ -90,6 +90,37 @@ def test_calls_do_not_follow() -> None:
     story, subject = with_a_message()
     story.reads(subject.acknowledged(1))
     assert planned(story.reads(subject.reopened(2))) == [("incident.reopened", "channel:ops", True)]
+
+
+def test_whose_message_is_their_own_finds_the_buttons_again_and_is_not_called() -> None:
+    story = notify(routes=(TEAM,), current=("ops",))
+    subject = Subject()
+    story.reads(subject.opened(0))
+    called(story, call(subject, 0, channels=("ops",)))
+    for number, attempted in enumerate(room(story, 0, 9)):
+        ended(story, attempted, "delivered", 0, handle=f"D{number}:1.1")
+    story.reads(subject.acknowledged(1))
+    assert planned(story.reads(subject.reopened(2))) == [
+        ("incident.reopened", "channel:ops", True),
+        ("incident.reopened", "team:on_call", False),
+    ]
+
+
+def test_what_waited_while_a_page_went_ahead_knows_that_it_was_overtaken() -> None:
+    story, subject = with_a_message()
+    story.reads(subject.acknowledged(1))
+    subject.raised(1.5, CRITICAL)
+    called(story, call(subject, 2, level=2, rests_on=3, channels=("ops",)))
+    (page,) = room(story, 2, 1)
+    assert [(one.page, one.overtaken) for one in story.stage.effects(story.state)] == [(True, False)]
+    ended(story, page, "delivered", 2, handle="C1:1.1")
+    waited = room(story, 2, 9)
+    assert [one.overtaken for one in story.stage.effects(story.state)] == [True, True]
+    for attempted in waited:
+        ended(story, attempted, "delivered", 3, handle="C1:1.1")
+    story.reads(subject.resolved(4))
+    room(story, 4, 9)
+    assert [one.overtaken for one in story.stage.effects(story.state)] == [False, False]
 
 
 def test_outsiders_hear_what_their_route_names() -> None:

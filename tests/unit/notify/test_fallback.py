@@ -111,3 +111,52 @@ def test_after_its_time_nothing_is_tried_again() -> None:
     assert words(ended(story, page, "failed", 11))[0] == ("delivery.gave_up", "time_exhausted")
     (other,) = room(story, 29)
     assert words(ended(story, other, "failed", 31))[0] == ("delivery.gave_up", "time_exhausted")
+
+
+def test_what_waits_behind_a_channel_that_is_down_is_given_up_when_its_time_is_over() -> None:
+    story = notify(fallback={"ops": ("mail",)}, retry_pages_for=timedelta(minutes=10), retry_for=timedelta(hours=1))
+    for number, minute in enumerate((0, 1, 8)):
+        story.reads(Subject(CRITICAL, incident_id=f"inc_{number}").opened(minute))
+    story.reads(Subject(HIGH, incident_id="inc_other").opened(0))
+    (tried,) = room(story, 9)
+    written = ended(story, tried, "failed", 12, detail="503")
+    gave_up = [event for event in written if isinstance(event, ev.DeliveryGaveUp)]
+    assert [(one.incident_id, one.reason, one.attempt, one.error) for one in gave_up] == [
+        ("inc_0", "time_exhausted", 1, "503"),
+        ("inc_1", "time_exhausted", 0, "waited for the channel: 503"),
+    ]
+    elsewhere = [event for event in written if isinstance(event, ev.DeliveryPlanned)]
+    assert [(one.incident_id, one.channel, one.reason) for one in elsewhere] == [
+        ("inc_0", "mail", "fallback"),
+        ("inc_1", "mail", "fallback"),
+    ]
+    assert {one.incident_id for one in room(story, 13, 5)} == {"inc_2", "inc_other"}
+
+
+def test_a_message_that_is_delivered_gives_up_nothing() -> None:
+    story = notify(retry_pages_for=timedelta(minutes=10))
+    for number in range(2):
+        story.reads(Subject(CRITICAL, incident_id=f"inc_{number}").opened(0))
+    (tried,) = room(story, 9)
+    assert words(ended(story, tried, "delivered", 12)) == [("delivery.delivered", "delivered")]
+    assert len(room(story, 12)) == 1
+
+
+def test_where_the_login_is_denied_a_message_goes_another_way_at_once() -> None:
+    story = notify(fallback={"ops": ("mail",)})
+    story.reads(Subject(HIGH).opened(0))
+    (tried,) = room(story, 0)
+    written = ended(story, tried, "denied", 0, detail="535 wrong password")
+    assert words(written) == [("delivery.gave_up", "refused"), ("delivery.planned", "fallback")]
+
+
+def test_a_message_without_another_way_waits_for_the_login_to_be_mended_as_long_as_it_may() -> None:
+    story = notify(retry_for=timedelta(hours=1), retry_longest=timedelta(0))
+    story.reads(Subject(HIGH).opened(0))
+    (tried,) = room(story, 0)
+    assert words(ended(story, tried, "denied", 0)) == [("delivery.failed", "failed")]
+    (mended,) = room(story, 30)
+    assert words(ended(story, mended, "delivered", 30)) == [("delivery.delivered", "delivered")]
+    story.reads(Subject(HIGH, incident_id="inc_2").opened(0))
+    (late,) = room(story, 30)
+    assert words(ended(story, late, "denied", 61)) == [("delivery.gave_up", "time_exhausted")]

@@ -163,3 +163,14 @@ def test_a_probe_that_is_cut_off_is_tried_again_at_once() -> None:
     line.begin()
     line.breaker.abandoned(line.at, line.now)
     assert (line.breaker.state, line.room()) == ("open", 1)
+
+
+def test_a_login_that_is_denied_opens_it_and_one_message_at_a_time_tries_whether_it_was_mended() -> None:
+    line = Line()
+    for _ in range(FAILURES_MAX):
+        line.send(Sent("denied", "535 wrong password"))
+    assert (line.breaker.state, line.room()) == ("open", 0)
+    line.pass_by(PROBE_LONGEST)
+    assert line.room() == 1
+    line.send(GOOD)
+    assert (line.breaker.state, line.room()) == ("closed", 8)

@@ -1,6 +1,7 @@
 """E-mail: one message as HTML and as text over SMTP.
 
-In: an effect. Out: what the server made of it: 4xx and faults of the network are worth another attempt, 5xx is refused.
+In: an effect. Out: what the server made of it: 4xx and faults of the network are worth another attempt, 5xx is refused,
+a login that the server does not take is denied.
 Invariants: one delivery has one Message-ID over all attempts; all mails of an incident hang together as a thread;
 whatever a source wrote can neither add a header nor markup; a send ends within its time-out; user name and password
 appear in no detail; a mail loads nothing from anywhere. It keeps no connection: pages are rare, and a kept one is a
@@ -41,6 +42,8 @@ SUBJECT_MAX: Final = 200
 """Characters: mail readers show fewer."""
 BODY_MAX: Final = 20_000
 """Characters of a text that a template made."""
+LOGIN_WANTED: Final = 530
+"""RFC 4954 §6: nothing is taken without a login."""
 DUPLICATE_HEADER: Final = "X-Tocsin-Possible-Duplicate"
 
 _ADDRESS: Final = re.compile(r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f]+@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f-\x9f]+")
@@ -265,11 +268,13 @@ def _preheader(message: Message) -> str:
 
 
 def _outcome(error: Exception) -> str:
-    """`refused` where the same message would be refused again."""
+    """`refused` where the same message would be refused again, `denied` where any message would."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         permanent = all(refusal.code >= 500 for refusal in error.recipients)
     elif isinstance(error, aiosmtplib.SMTPResponseException):
         permanent = error.code >= 500
+        if permanent and (isinstance(error, aiosmtplib.SMTPAuthenticationError) or error.code == LOGIN_WANTED):
+            return "denied"
     else:
         permanent = isinstance(error, ValueError | MessageError | aiosmtplib.SMTPNotSupported) and not isinstance(
             error, OSError

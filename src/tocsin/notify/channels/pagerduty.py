@@ -23,6 +23,7 @@ from tocsin.notify.channels.pagerduty_webhook import checked_secrets, heard
 from tocsin.notify.channels.session import Session
 from tocsin.notify.channels.turns import Turns
 from tocsin.notify.channels.webhook import checked_url
+from tocsin.notify.current import FOLLOWS
 from tocsin.notify.message import Message, message_of, one_line
 from tocsin.stage import Effect
 
@@ -105,6 +106,8 @@ class Pagerduty:
     async def send(self, effect: Effect, *, possible_duplicate: bool) -> Sent:
         """Send the event once, behind those of the same incident that are on their way."""
         key = key_of(effect)
+        if FOLLOWS in effect.context and action_of(effect.context) == "trigger":
+            return Sent("delivered", "nothing is sent: it would call somebody", handle=key)
         event = self.event(effect, possible_duplicate=possible_duplicate)
         headers = {"content-type": "application/json", "idempotency-key": effect.delivery_id}
         ends = asyncio.get_running_loop().time() + self.timeout_seconds

@@ -242,7 +242,8 @@ class ServiceNow:
         """Why `answer` is none that counts."""
         said = error_of(answer)
         if answer.status in _REMEDY:
-            return Sent("refused", shown(f"HTTP {answer.status}{said}: {_REMEDY[answer.status]}", self._hidden))
+            detail = shown(f"HTTP {answer.status}{said}: {_REMEDY[answer.status]}", self._hidden)
+            return Sent(answer.sent.outcome, detail)
         if not 200 <= answer.status < 300:
             detail = shown(f"HTTP {answer.status}{said}", self._hidden) if said else answer.sent.detail
             return Sent(answer.sent.outcome, detail, answer.sent.retry_after_seconds)

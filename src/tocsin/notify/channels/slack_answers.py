@@ -54,6 +54,8 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "no_text": "this is a mistake of tocsin: please report it",
 }
 """Slack's word to what has to be done: the same message would be refused again until then."""
+_LOGIN: Final = frozenset({"invalid_auth", "not_authed", "token_expired", "token_revoked", "account_inactive"})
+"""The token is wrong: no message is taken, whatever it says."""
 _LIMITED: Final = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 _WORD: Final = re.compile(r"[a-z0-9_:,.]{1,80}")
 
@@ -78,7 +80,7 @@ def sent_of(error: SlackApiError) -> Sent:
     if not word:
         return Sent("failed", "slack: the answer is not Slack's")
     if remedy := _REMEDIES.get(word):
-        return Sent("refused", f"slack: {word}{_needed(error)}: {remedy}")
+        return Sent("denied" if word in _LOGIN else "refused", f"slack: {word}{_needed(error)}: {remedy}")
     return Sent("failed", f"slack: {word}")
 
 

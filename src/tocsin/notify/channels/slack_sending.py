@@ -18,6 +18,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from tocsin.notify.channel import Sent
 from tocsin.notify.channels.slack_answers import FIXED, GONE, sent_of, word_of
 from tocsin.notify.channels.slack_blocks import Draft
+from tocsin.notify.current import FOLLOWS
 from tocsin.notify.message import message_of
 from tocsin.notify.plan import CALLS
 from tocsin.stage import Effect
@@ -97,6 +98,8 @@ class Sending:
         assert self.place is not None
         channel, stamp = self.place
         loud = self.is_loud
+        if self.effect.overtaken:
+            return await self._tell(channel, stamp, "the message shows what came later", unsure, loud=loud)
         try:
             await self.web.chat_update(
                 channel=channel,
@@ -119,6 +122,8 @@ class Sending:
     def is_loud(self) -> bool:
         """Whether somebody has to be told, not only to find it."""
         kind = str(self.effect.context.get("type", ""))
+        if FOLLOWS in self.effect.context:
+            return False
         calls = kind in CALLS - {"incident.severity_raised"} or kind.startswith(("escalation.", "sla."))
         return self.effect.page or calls
 

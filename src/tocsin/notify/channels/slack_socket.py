@@ -70,7 +70,7 @@ async def listen(name: str, web: AsyncWebClient, app_token: str, take: Take) -> 
             why = "the line broke"
         except SlackApiError as error:
             sent = sent_of(error)
-            if sent.outcome == "refused":
+            if sent.outcome in ("refused", "denied"):
                 raise Deaf(_why(error)) from None
             why, pause = sent.detail, sent.retry_after_seconds or 0.0
         except (SlackClientError, aiohttp.ClientError, OSError, ValueError, AttributeError) as error:

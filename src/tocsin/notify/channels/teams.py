@@ -117,7 +117,8 @@ class Teams:
         status = int(found.group(1)) if found else 0
         if found or "error" in answer.text.lower():
             never = 400 <= status < 500 and status not in (408, 425, 429)
-            return Sent("refused" if never else "failed", shown(f"Teams: {answer.text}", self._hidden))
+            outcome = "denied" if status == 401 else "refused" if never else "failed"
+            return Sent(outcome, shown(f"Teams: {answer.text}", self._hidden))
         return sent
 
 

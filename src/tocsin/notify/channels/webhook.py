@@ -209,7 +209,7 @@ def judged(status: int, headers: Mapping[str, str]) -> Sent:
         return Sent("delivered", f"HTTP {status}")
     if status in RETRY or status >= 500:
         return Sent("failed", f"HTTP {status}", retry_after(headers))
-    return Sent("refused", f"HTTP {status}")
+    return Sent("denied" if status == 401 else "refused", f"HTTP {status}")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
