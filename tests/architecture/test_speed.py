@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-SCRIPTS = ("all", "cut_stream", "latency_kafka", "open_loop", "report", "scaling", "stream")
+SCRIPTS = ("all", "cut_stream", "latency_kafka", "notify", "notify_faults", "open_loop", "report", "scaling", "stream")
 KEPT = sorted((BENCHMARKS / "results").glob("*.json"))
 
 

@@ -1,6 +1,6 @@
 """Runs the benchmarks one after the other, in bounded time, and keeps what they say for `report.py`.
 
-    python tests/benchmarks/all.py [--only stream,scaling] [--minutes 15] [--smoke] [--results DIRECTORY]
+    python tests/benchmarks/all.py [--only stream,scaling] [--minutes 45] [--smoke] [--results DIRECTORY]
 
 Each script prints one JSON document, which goes to `results/<name>.json`; what it says meanwhile goes to standard
 error. A script that takes longer than it may is ended with everything that it started, and one for which no time is
@@ -44,6 +44,8 @@ SCRIPTS: Final = (
     Script("expressions", 25),
     Script("noise", 150),
     Script("timers", 400),
+    Script("notify", 130),
+    Script("notify_faults", 780),
 )
 PATIENCE: Final = 1.6
 """Times what a script takes on the machine where it was written; then it is ended."""
@@ -83,7 +85,7 @@ def main() -> int:
     names = [script.name for script in SCRIPTS]
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", help=f"comma-separated: {', '.join(names)}")
-    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--minutes", type=float, default=45.0)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--results", type=Path)
     asked = parser.parse_args()

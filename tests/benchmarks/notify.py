@@ -1,7 +1,6 @@
 """How long it takes from an alert to a notification that a receiver has accepted.
 
     python tests/benchmarks/notify.py [--rate 500] [--per-request 5] [--seconds 8] [--runs 3] [--smoke]
-    python tests/benchmarks/notify.py --faults --rate 50 --seconds 3 --turns 8       see notify_faults.py
 
 Alerts as Prometheus sends them (`POST /api/v2/alerts`, 10 labels, about 0.7 KB, some in one request), each of a group
 of its own, open-loop: a request has an intended time, and the latency counts from there to the moment at which the sink
@@ -239,20 +238,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--per-request", type=int, default=5, help="alerts of one request; Prometheus sends up to 64")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--faults", action="store_true", help="how much a receiver that fails slows the others")
-    parser.add_argument("--turns", type=int, default=8, help="with --faults: how often each of the two has the load")
     parser.add_argument("--smoke", action="store_true", help="small: does it work at all?")
     asked = parser.parse_args()
     if asked.smoke:
-        asked.rate, asked.seconds, asked.runs, asked.turns = 50.0, 1.0, 1, 1
-    if asked.faults:
-        from notify_faults import measure_faults
-
-        document = stamped(
-            "notify_faults", asked.smoke, asyncio.run(measure_faults(asked.rate, asked.seconds, asked.turns))
-        )
-        print(json.dumps(document, indent=1))
-        return 0 if right(document) else 1
+        asked.rate, asked.seconds, asked.runs = 50.0, 1.0, 1
     if not 0 < asked.rate * asked.seconds <= ALERTS_MAX:
         parser.error(f"at most {ALERTS_MAX} alerts")
     found = stamped(

@@ -1,6 +1,6 @@
 """Whether a receiver that fails slows the other channels: twelve ways to fail, p99 of the others against undisturbed.
 
-    python tests/benchmarks/notify.py --faults [--rate 50] [--seconds 3] [--turns 8]
+    python tests/benchmarks/notify_faults.py [--rate 50] [--seconds 3] [--turns 8] [--smoke]
 
 For each way two `tocsin run`, each with three channels: two webhooks and mail over SMTP, a real receiver behind each.
 One of the two has a webhook that fails; the same open-loop load goes to both by turns, so that what else the machine
@@ -9,7 +9,9 @@ bound is 1.2 times the undisturbed p99 of the same minute; whether it holds is s
 channel that works is one.
 """
 
+import argparse
 import asyncio
+import json
 import statistics
 import sys
 import tempfile
@@ -21,7 +23,8 @@ from urllib.parse import urlsplit
 
 import yaml
 from measuring import started
-from results import say
+from notify import OpenLoop, Sink, summary
+from results import right, say, stamped
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from contract.receivers import smtp_receiver
@@ -43,8 +46,6 @@ class Side:
 
     async def turn(self, numbers: range, rate: float) -> dict[int, float]:
         """Send the alerts of `numbers`, wait for their messages, and return their intended times."""
-        from notify import OpenLoop
-
         load, mails = OpenLoop(self.address), len(self.mail.mails)
         intended = await load.send(numbers, rate, 1)
         await self.well.has(list(numbers))
@@ -57,8 +58,6 @@ class Side:
         return intended
 
     def judged(self) -> dict[str, Any]:
-        from notify import summary
-
         found = summary(self.well, self.intended)
         return {**found, "ok": found["ok"] and self.whole}
 
@@ -86,8 +85,6 @@ async def compare(mode: str, rate: float, seconds: float, turns: int) -> dict[st
 
 @asynccontextmanager
 async def _side(mode: str) -> AsyncIterator[Side]:
-    from notify import Sink
-
     async with (
         Sink() as well,
         Sink() as ill,
@@ -141,3 +138,22 @@ async def measure_faults(rate: float, seconds: float, turns: int) -> dict[str, A
         "within_bound": worst <= RATIO_MAX,
         "modes": found,
     }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rate", type=float, default=50.0, help="alerts a second")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of load a turn")
+    parser.add_argument("--turns", type=int, default=8, help="how often each of the two has the load")
+    parser.add_argument("--smoke", action="store_true", help="small: does it work at all?")
+    asked = parser.parse_args()
+    if asked.smoke:
+        asked.rate, asked.seconds, asked.turns = 50.0, 1.0, 1
+    found = asyncio.run(measure_faults(asked.rate, asked.seconds, asked.turns))
+    document = stamped("notify_faults", asked.smoke, found)
+    print(json.dumps(document, indent=1))
+    return 0 if right(document) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -113,12 +113,29 @@ def folded_rows(document: Mapping[str, Any]) -> Iterator[Row]:
     yield "bytes of memory per open incident", memory, "", "", "1,500"
 
 
+def notify_rows(document: Mapping[str, Any]) -> Iterator[Row]:
+    part = "to_sink_ms"
+    peer = ms(document["alertmanager"][part]) if "alertmanager" in document else "left out"
+    what = f"alert → notification accepted over HTTP at {document['load']['rate']:g}/s, p50 / p99"
+    ours = f"**{ms(document['tocsin'][part])}**{wrong(document['tocsin'])}"
+    yield what, ours, f"Alertmanager {peer}", f"bare POST {ms(document['aiohttp_post'][part])}", "20 / 100 ms"
+
+
+def fault_rows(document: Mapping[str, Any]) -> Iterator[Row]:
+    ratio, ways = document["ratio"], len(document["modes"])
+    ours = f"**{ratio['median']:.2f}** in the median of {ways} ways to fail, {ratio['max']:.2f} in the worst"
+    bound = f"{document['bound']:g}"
+    yield "p99 beside a channel that fails, undisturbed = 1", f"{ours}{wrong(document)}", "", "", bound
+
+
 ROWS: Final = {
     "stream": stream_rows,
     "latency_kafka": latency_rows,
     "scaling": scaling_rows,
     "folded": folded_rows,
     "restart": restart_rows,
+    "notify": notify_rows,
+    "notify_faults": fault_rows,
 }
 
 
