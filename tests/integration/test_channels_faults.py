@@ -118,7 +118,11 @@ class Rig:
 
 def at_fault(options: dict[str, Any], mode: str, real: int, proxy: int) -> dict[str, Any]:
     """The settings of a channel that goes through the line that misbehaves."""
-    scheme, host = ("https" if mode == "tls" else "http"), ("no-such-host.invalid" if mode == "dns" else "127.0.0.1")
+    # To a host elsewhere a password goes over TLS only.
+    scheme, host = (
+        ("https" if mode in ("tls", "dns") else "http"),
+        ("no-such-host.invalid" if mode == "dns" else "127.0.0.1"),
+    )
     found = {
         name: value.replace(f"http://127.0.0.1:{real}", f"{scheme}://{host}:{proxy}")
         if isinstance(value, str)
