@@ -41,12 +41,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 INTEGRATION_SECONDS = 300
 """For a test with real programs that says nothing else: where everything is started at once, a minute is soon over."""
+LONGEST = (
+    *("test_kafka_kills", "test_deadlines", "test_monitoring", "test_kafka_steps", "test_escalation"),
+    *("test_kafka_broker_loss", "test_kafka_remedies", "test_kill", "test_alertmanager_alike", "test_kafka_members"),
+    *("test_on_kafka", "test_kafka_node", "test_situations", "test_kafka_faults", "test_compose", "test_mutations"),
+    *("test_order", "test_simulation"),
+)
+"""Modules that begin first, so that none is alone in the end; those that mostly wait between those that work."""
+PLAIN_FOLDERS = ("unit", "property")
+"""Below `tests`: deploy/test looks for tests that need other programs or minutes in the other ones only."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    tests = config.rootpath / "tests"
     for item in items:
-        if item.get_closest_marker("integration") and not item.get_closest_marker("timeout"):
+        marks = {mark.name for mark in item.iter_markers()}
+        if "integration" in marks and "timeout" not in marks:
             item.add_marker(pytest.mark.timeout(INTEGRATION_SECONDS))
+        if marks & {"integration", "simulation_long", "slow"} and any(
+            item.path.is_relative_to(tests / folder) for folder in PLAIN_FOLDERS
+        ):
+            raise pytest.UsageError(f"{item.nodeid}: deploy/test looks for such tests in other folders")
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def pytest_report_header() -> str:

@@ -62,3 +62,17 @@ def test_a_given_seed_fixes_what_hypothesis_draws(harness: pytest.Pytester, monk
         return [line for line in harness.runpytest_subprocess("-s").outlines if line.startswith("drawn")]
 
     assert drawn("1") == drawn("1") != drawn("2")
+
+
+def test_long_modules_begin(harness: pytest.Pytester) -> None:
+    harness.makepyfile(test_alone="def test_it(): pass", test_kill="def test_it(): pass")
+    harness.runpytest_subprocess("-v").stdout.fnmatch_lines(["test_kill.py::*", "test_alone.py::*"])
+
+
+def test_a_test_that_would_never_run_is_refused(harness: pytest.Pytester) -> None:
+    folder = harness.mkdir("tests") / "unit"
+    folder.mkdir()
+    (folder / "test_slow.py").write_text("import pytest\n@pytest.mark.slow\ndef test_it(): pass")
+    result = harness.runpytest_subprocess("-m", "not slow")
+    result.stderr.fnmatch_lines(["*test_slow.py::test_it: deploy/test looks for such tests in other folders"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,19 +27,18 @@ HERE: Final = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Script:
-    """One benchmark: about how long it takes, and how it is made small."""
+    """One benchmark: and about how long it takes."""
 
     name: str
     seconds: int
-    smoke: Sequence[str] = ("--smoke",)
 
 
 SCRIPTS: Final = (
     Script("stream", 420),
     Script("latency_kafka", 200),
     Script("scaling", 200),
-    Script("restart", 180, ("--incidents=5000", "--runs=1")),
-    Script("folded", 300, ("--incidents=5000", "--runs=1")),
+    Script("restart", 180),
+    Script("folded", 300),
     Script("expressions", 25),
     Script("noise", 150),
     Script("timers", 400),
@@ -53,7 +51,7 @@ PATIENCE: Final = 1.6
 
 def run(script: Script, small: bool, seconds: float, directory: Path) -> bool:
     """Run one script and keep what it says; whether all was well."""
-    words = [sys.executable, str(HERE / f"{script.name}.py"), *(script.smoke if small else ())]
+    words = [sys.executable, str(HERE / f"{script.name}.py"), *(("--smoke",) if small else ())]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         said, _ = process.communicate(timeout=seconds)

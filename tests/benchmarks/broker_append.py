@@ -1,6 +1,6 @@
 """How fast the embedded log appends, beside a bare SQLite commit and a bare fdatasync on the same disk.
 
-Run: python tests/benchmarks/broker_append.py [directory]. It prints JSON: microseconds at p50 and p99 of one
+Run: python tests/benchmarks/broker_append.py [--smoke] [directory]. It prints JSON: microseconds at p50 and p99 of one
 append at a time, and rows/s of 8 callers with 100 records each; median of three runs after a warm-up, with the
 lowest and the highest. One record is about 0.9 KB. In each run it reads everything back and compares.
 """
@@ -17,6 +17,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from asking import asked, options
 
 from tocsin.runtime.broker import Draft
 from tocsin.runtime.clock import SystemClock
@@ -130,9 +132,11 @@ def one_run(where: str | None) -> dict[str, Figures]:
 
 
 def main() -> None:
-    where = sys.argv[1] if len(sys.argv) > 1 else None
-    one_run(where)
-    runs = [one_run(where) for _ in range(RUNS)]
+    parser = options(__doc__)
+    parser.add_argument("where", nargs="?", help="a directory on the disk that is measured")
+    given = asked(parser)
+    one_run(given.where)
+    runs = [one_run(given.where) for _ in range(1 if given.smoke else RUNS)]
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()

@@ -6,7 +6,6 @@ Checked in the run: the chain is whole, and a rebuild gives the same digest.
     python tests/benchmarks/event_log.py [--events 50000] [--runs 3]
 """
 
-import argparse
 import asyncio
 import json
 import platform
@@ -21,6 +20,8 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from asking import asked, options
 
 from tocsin.persist.chain import GENESIS, encode_headers, link, verify
 from tocsin.persist.rebuild import rebuild
@@ -111,10 +112,10 @@ def cpu_model() -> str:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--events", type=int, default=50_000)
-    options.add_argument("--runs", type=int, default=3)
-    chosen = options.parse_args()
+    parser = options(__doc__)
+    parser.add_argument("--events", type=int, default=50_000)
+    parser.add_argument("--runs", type=int, default=3)
+    chosen = asked(parser, events=2_000, runs=1)
     journals = random_journals(Random(1), chosen.events)
     events = sum(map(len, journals.values()))
     size = sum(len(record.value or b"") for records in journals.values() for record in records)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 sys.path.insert(0, str(__import__("pathlib").Path(__file__).parent))
+from asking import asked, options
 from results import spread, stamped
 
 from tocsin.domain.condition import holds
@@ -68,7 +69,8 @@ def microseconds(work: Callable[[Any, datetime], object], seconds: float) -> dic
 
 
 def main() -> None:
-    seconds = 0.1 if "--smoke" in sys.argv else 2.0
+    smoke = asked(options(__doc__)).smoke
+    seconds = 0.1 if smoke else 2.0
     four = compile_expression(FOUR)
     matcher = Matcher(expression=FOUR)
     assert four.holds(HEADER, NOW)
@@ -99,7 +101,7 @@ def main() -> None:
         "rules": RULES,
         "sets": sets,
     }
-    print(json.dumps(stamped("expressions", "--smoke" in sys.argv, {"microseconds": result}), indent=1))
+    print(json.dumps(stamped("expressions", smoke, {"microseconds": result}), indent=1))
     sys.exit(0 if all(one["ok"] for one in sets.values()) else 1)
 
 

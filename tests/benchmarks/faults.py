@@ -28,6 +28,7 @@ from typing import Any, Final
 TESTS: Final = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
+from benchmarks.asking import asked, options  # noqa: E402
 from integration.kafka_chaos import Chaos, Load, Wanted, under_load  # noqa: E402
 from integration.kafka_running import SESSION, Installation  # noqa: E402
 from integration.running import Sink  # noqa: E402
@@ -39,7 +40,7 @@ SECONDS_MAX: Final = 25 * 60.0
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--rebalances", type=int, default=50)
     parser.add_argument("--zombies", type=int, default=10)
@@ -53,7 +54,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32))
     parser.add_argument("--directory", type=Path, default=None, help="kept, for who has to find out")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    return parser.parse_args()
+    return asked(parser, part=0.005)
 
 
 def wanted(given: argparse.Namespace) -> Wanted:

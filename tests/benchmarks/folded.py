@@ -7,7 +7,6 @@ The rebuild of the event log from SQLite is `event_log.py`.
 Run: `python tests/benchmarks/folded.py [--incidents 1000000] [--runs 3]`.
 """
 
-import argparse
 import asyncio
 import gc
 import json
@@ -20,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parent))
+from asking import asked, options
 from open_incidents import PACE, START, make, opened, resident
 
 from tocsin import topology
@@ -107,12 +107,12 @@ def summary(way: str, runs: list[dict[str, Any]], incidents: int) -> dict[str, A
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--incidents", type=int, default=1_000_000)
-    options.add_argument("--runs", type=int, default=3)
-    options.add_argument("--look", choices=WAYS)
-    options.add_argument("--path", type=Path)
-    chosen = options.parse_args()
+    parser = options(__doc__)
+    parser.add_argument("--incidents", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--look", choices=WAYS)
+    parser.add_argument("--path", type=Path)
+    chosen = asked(parser, incidents=5_000, runs=1)
     if chosen.look:
         print(json.dumps(asyncio.run(look(chosen.path, chosen.look))))
         return

@@ -1,14 +1,13 @@
 """Microseconds of one core per alert of an Alertmanager webhook: the whole mapper, and its parts.
 
 Peer in the run: `orjson.loads` of the same bytes, which nothing that reads foreign JSON can undercut. Prints JSON.
-Run: `python tests/benchmarks/ingest_cost.py [alerts a webhook]`.
+Run: `python tests/benchmarks/ingest_cost.py [--smoke] [alerts a webhook]`.
 """
 
 import json
 import platform
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 import orjson
+from asking import asked, options
 
 from tocsin.domain.rules import Rules
 from tocsin.ingest.intake import take
@@ -67,11 +67,11 @@ def webhook(alerts: int) -> bytes:
     return orjson.dumps({**envelope, "externalURL": "https://alertmanager.example.com", "alerts": items})
 
 
-def microseconds(work: Callable[[], object], alerts: int) -> dict[str, float]:
-    """CPU time per alert: median and spread of `RUNS` after a warm-up."""
+def microseconds(work: Callable[[], object], alerts: int, runs: int) -> dict[str, float]:
+    """CPU time per alert: median and spread of `runs` after a warm-up."""
     work()
     found = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         rounds, begin = 0, time.process_time()
         while time.process_time() - begin < ROUND_SECONDS:
             work()
@@ -86,7 +86,10 @@ def commit() -> str:
 
 
 def main() -> None:
-    alerts = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    parser = options(__doc__)
+    parser.add_argument("alerts", nargs="?", type=int, default=100, help="of one webhook")
+    given = asked(parser, alerts=10)
+    alerts, runs = given.alerts, 1 if given.smoke else RUNS
     body = webhook(alerts)
     mapper, rules = Ingest(1), Rules()
     headers = (("tocsin_format", b"alertmanager"),)
@@ -95,9 +98,9 @@ def main() -> None:
     rows = [row for value in batches for row in decode_batch(value)]
     assert [row.index for row in rows] == list(range(alerts)), "every alert is one row, in order"
     measured = {
-        "map": microseconds(lambda: mapper.map(records, rules), alerts),
-        "take": microseconds(lambda: take(body, format=None, received_at=NOW, seed="seed"), alerts),
-        "peer_orjson_loads": microseconds(lambda: orjson.loads(body), alerts),
+        "map": microseconds(lambda: mapper.map(records, rules), alerts, runs),
+        "take": microseconds(lambda: take(body, format=None, received_at=NOW, seed="seed"), alerts, runs),
+        "peer_orjson_loads": microseconds(lambda: orjson.loads(body), alerts, runs),
     }
     result = {
         "benchmark": "ingest_cost",

@@ -8,7 +8,6 @@ a stall hides nothing. Peers and limits are measured in the same run: a bare HTT
 of SQLite. Prints one JSON document; exit 1 when an alert is missing or counted twice.
 """
 
-import argparse
 import asyncio
 import json
 import random
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from asking import asked, options
 from measuring import (
     Latencies,
     Load,
@@ -210,15 +210,15 @@ def correct(raw: list[Any], events: list[Any], sink: Sink, *, opened: int, warm:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = options(__doc__)
     parser.add_argument("--rate", type=float, default=200.0, help="alerts a second")
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--repeats", type=float, default=0.0, help="share of alerts that were sent before, 0 to 0.99")
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
-    if not (0 < asked.rate * asked.seconds <= ALERTS_MAX and 0 <= asked.repeats < 1):
+    given = asked(parser, rate=20.0, seconds=3.0)
+    if not (0 < given.rate * given.seconds <= ALERTS_MAX and 0 <= given.repeats < 1):
         parser.error(f"at most {ALERTS_MAX} alerts, and repeats from 0 to below 1")
-    result = asyncio.run(measure(asked.rate, asked.seconds, asked.repeats, asked.seed))
+    result = asyncio.run(measure(given.rate, given.seconds, given.repeats, given.seed))
     print(json.dumps({"machine": machine(), **result}, indent=2))
     return 0 if result["correct"]["ok"] else 1
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
+from asking import options
 from log import broker, create, prefixed
 from measuring import Latencies, Load, Sink, process_cpu_seconds
 from open_loop import markers, planned
@@ -222,8 +223,7 @@ async def main(asked: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="some seconds each: does it run?")
+    parser = options(__doc__)
     parser.add_argument("--rate", type=int, help="one rate only")
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--kafka", help="host:port of a broker; without it one is started")

@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 import msgspec
+from asking import asked, options
 from results import stamped
 
 from tocsin.domain.rules import Limit, Matcher, NotifyRules, Route, Rules
@@ -234,7 +235,7 @@ def _flushes(arrivals: list[Signal], end: int) -> int:
 
 
 def main() -> None:
-    smoke = "--smoke" in sys.argv
+    smoke = asked(options(__doc__)).smoke
     found = {}
     for storm in STORMS:
         signals = sorted(storm(2 if smoke else 10), key=lambda one: one.received)

@@ -10,7 +10,6 @@ with `group_wait: 0s`, where it is installed. Prints one JSON document; exit 1 w
 twice.
 """
 
-import argparse
 import asyncio
 import json
 import re
@@ -25,6 +24,7 @@ from typing import Any, Final, NamedTuple
 
 import aiohttp
 import yaml
+from asking import asked, options
 from latency import body
 from measuring import CONNECTIONS_MAX, Connection, Latencies, process_cpu_seconds, started
 from peer import LeftOut, alertmanager, alertmanager_version
@@ -233,19 +233,16 @@ async def measure(rate: float, seconds: float, runs: int, together: int) -> dict
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--rate", type=float, default=500.0, help="alerts a second")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--per-request", type=int, default=5, help="alerts of one request; Prometheus sends up to 64")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--smoke", action="store_true", help="small: does it work at all?")
-    asked = parser.parse_args()
-    if asked.smoke:
-        asked.rate, asked.seconds, asked.runs = 50.0, 1.0, 1
-    if not 0 < asked.rate * asked.seconds <= ALERTS_MAX:
+    given = asked(parser, rate=50.0, seconds=1.0, runs=1)
+    if not 0 < given.rate * given.seconds <= ALERTS_MAX:
         parser.error(f"at most {ALERTS_MAX} alerts")
     found = stamped(
-        "notify", asked.smoke, asyncio.run(measure(asked.rate, asked.seconds, asked.runs, asked.per_request))
+        "notify", given.smoke, asyncio.run(measure(given.rate, given.seconds, given.runs, given.per_request))
     )
     print(json.dumps(found, indent=1))
     return 0 if right(found) else 1

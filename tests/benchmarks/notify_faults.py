@@ -9,7 +9,6 @@ bound is 1.2 times the undisturbed p99 of the same minute; whether it holds is s
 channel that works is one.
 """
 
-import argparse
 import asyncio
 import json
 import statistics
@@ -22,6 +21,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import yaml
+from asking import asked, options
 from measuring import started
 from notify import OpenLoop, Sink, summary
 from results import right, say, stamped
@@ -141,16 +141,13 @@ async def measure_faults(rate: float, seconds: float, turns: int) -> dict[str, A
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--rate", type=float, default=50.0, help="alerts a second")
     parser.add_argument("--seconds", type=float, default=3.0, help="of load a turn")
     parser.add_argument("--turns", type=int, default=8, help="how often each of the two has the load")
-    parser.add_argument("--smoke", action="store_true", help="small: does it work at all?")
-    asked = parser.parse_args()
-    if asked.smoke:
-        asked.rate, asked.seconds, asked.turns = 50.0, 1.0, 1
-    found = asyncio.run(measure_faults(asked.rate, asked.seconds, asked.turns))
-    document = stamped("notify_faults", asked.smoke, found)
+    given = asked(parser, seconds=1.0, turns=1)
+    found = asyncio.run(measure_faults(given.rate, given.seconds, given.turns))
+    document = stamped("notify_faults", given.smoke, found)
     print(json.dumps(document, indent=1))
     return 0 if right(document) else 1
 

@@ -9,8 +9,7 @@ import time
 
 BEGAN = time.time()
 
-import argparse  # noqa: E402 - imports are part of what is measured
-import asyncio  # noqa: E402
+import asyncio  # noqa: E402 - imports are part of what is measured
 import json  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory  # noqa: E402
 from typing import Any  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
+from asking import asked, options  # noqa: E402
 from msgspec.msgpack import Decoder  # noqa: E402
 from open_incidents import PACE, START, make, opened, resident, rules  # noqa: E402
 
@@ -82,11 +82,11 @@ def once(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--incidents", type=int, default=1_000_000)
-    options.add_argument("--runs", type=int, default=3)
-    options.add_argument("--serve", type=Path)
-    chosen = options.parse_args()
+    parser = options(__doc__)
+    parser.add_argument("--incidents", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--serve", type=Path)
+    chosen = asked(parser, incidents=5_000, runs=1)
     if chosen.serve:
         print(json.dumps(asyncio.run(serve(chosen.serve))))
         return

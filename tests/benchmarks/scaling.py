@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from alerts import Traffic
+from asking import options
 from latency_kafka import PROGRAM
 from log import Reader, broker, prefixed
 from open_loop import planned
@@ -157,8 +158,7 @@ async def main(asked: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="some seconds each: does it run?")
+    parser = options(__doc__)
     parser.add_argument("--workers", help="worker counts, comma-separated")
     parser.add_argument("--kafka", help="host:port of a broker; without it one is started")
     sys.exit(asyncio.run(main(parser.parse_args())))

@@ -3,7 +3,7 @@
 Ingest reads raw records and writes normalized batches; correlate reads those and writes incident events. What the log
 takes beside is what `stream.py` measures. The peer in the run is `orjson.loads` of the same records. Checked in the
 run: every alert is counted once, and the incidents are as many as were sent. Prints JSON.
-Run: `python tests/benchmarks/stage_cost.py [alerts]`.
+Run: `python tests/benchmarks/stage_cost.py [--smoke] [alerts]`.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ import orjson
 
 sys.path.insert(0, str(__import__("pathlib").Path(__file__).parent))
 from alerts import Traffic
+from asking import asked, options
 from measuring import machine
 
 from tocsin.cli.run import YOUNG
@@ -183,7 +184,9 @@ def measured(traffic: Traffic) -> dict[str, Any]:
 def main() -> int:
     gc.freeze()
     gc.set_threshold(*YOUNG)  # as `tocsin run` does
-    alerts = int(sys.argv[1]) if len(sys.argv) > 1 else ALERTS
+    parser = options(__doc__)
+    parser.add_argument("alerts", nargs="?", type=int, default=ALERTS, help="of one load")
+    alerts = asked(parser, alerts=2_000).alerts
     loads = {
         "repeats_95": Traffic(alerts, 0.95),
         "repeats_95_text_changing": Traffic(alerts, 0.95, changing=1.0),

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from alerts import GROUP_OF, Traffic
+from asking import options
 from log import Reader, broker, committed, create, fill, prefixed
 from peer import Filled, LeftOut, run, run_alertmanager
 from reference import Found, Sent
@@ -185,8 +186,7 @@ async def main(asked: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="some seconds each: does it run?")
+    parser = options(__doc__)
     parser.add_argument("--only", choices=[metric.name for metric in METRICS])
     parser.add_argument("--kafka", help="host:port of a broker; without it one is started")
     parser.add_argument("--no-peers", action="store_true")

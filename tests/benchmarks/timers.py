@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parent))
+from asking import asked, options
 from results import spread, stamped
 
 from tocsin.cli.run import YOUNG
@@ -45,7 +46,7 @@ from tocsin.stage import Fact
 from tocsin.topics import ESCALATIONS, INCIDENTS
 from tocsin.wire.events import decode
 
-SMOKE: Final = "--smoke" in sys.argv
+SMOKE: Final = __name__ == "__main__" and asked(options(__doc__)).smoke
 OPEN: Final = 20_000 if SMOKE else 1_000_000
 BACKLOG: Final = 10_000 if SMOKE else 200_000
 RATE: Final = 10_000

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 USER, PASSWORD, TOKEN = "tocsin.user", "canary-of-the-password", "canary-of-the-token"
+API_KEY = "now_canary_key"
 TABLE = "incident"
 REFERENCES = {"assignment_group": {"Database": "a" * 32}, "caller_id": {"tocsin": "b" * 32}}
 """Names, as people see them, by reference field."""
@@ -115,8 +116,9 @@ class ServiceNowServer:
             return web.Response(status=429, headers={"retry-after": "23"}, text="Rate limit exceeded")
         given = request.headers.get("authorization", "")
         basic = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        if given not in (basic, f"Bearer {TOKEN}"):
-            return failure(401, "User Not Authenticated", f"Required to provide Auth information, not {given}")
+        if given not in (basic, f"Bearer {TOKEN}") and request.headers.get("x-sn-apikey") != API_KEY:
+            key = request.headers.get("x-sn-apikey", "")
+            return failure(401, "User Not Authenticated", f"Required to provide Auth information, not {given}{key}")
         return None
 
     async def _table(self, request: web.Request) -> web.Response:

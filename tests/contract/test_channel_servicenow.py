@@ -8,7 +8,7 @@ import pytest
 
 from contract.channel_kits import CONTEXT, effect
 from contract.servicenow_kit import servicenow_to
-from contract.servicenow_server import PASSWORD, TOKEN, USER, servicenow_server
+from contract.servicenow_server import API_KEY, PASSWORD, TOKEN, USER, servicenow_server
 from tocsin.notify.channel import Around, NoLinks, Sent, Words
 from tocsin.notify.channels.servicenow import ServiceNow
 
@@ -270,6 +270,16 @@ async def test_a_login_that_is_wrong_is_denied_and_not_repeated() -> None:
     assert "Basic (hidden)" in sent.detail, "the server echoed it"
 
 
+async def test_a_key_works_as_well_and_is_not_repeated() -> None:
+    async with servicenow_server() as server:
+        good, bad = (servicenow_to(server, password="", api_key=key) for key in (API_KEY, "another-canary"))
+        assert (await good.send(effect(), possible_duplicate=False)).outcome == "delivered"
+        sent = await bad.send(effect(), possible_duplicate=False)
+        await good.close()
+        await bad.close()
+    assert (sent.outcome, "canary" in sent.detail, "(hidden)" in sent.detail) == ("denied", False, True)
+
+
 async def test_a_token_works_as_well() -> None:
     async with servicenow_server() as server:
         channel = servicenow_to(server, password="", token=TOKEN)
@@ -309,8 +319,9 @@ async def test_a_table_that_is_not_there_is_said_so() -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"password": ""}, "password: username and password, or a token, are needed"),
+        ({"password": ""}, "password: username and password, or a token or an api_key, are needed"),
         ({"token": "canary"}, "token: there is a password, too"),
+        ({"api_key": "canary"}, "api_key: there is a password, too"),
         ({"table": "incident/../sys_user"}, "table: "),
         ({"fields": {"state": "6"}}, "fields: state is set by tocsin"),
         ({"fields": {"caller id": "x"}}, "fields: 'caller id' is no field"),

@@ -25,6 +25,7 @@ from typing import Self
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from kafka.archive import options
 from kafka.jars import libs
 from kafka.security import PASSWORD, USER, Certificates, listener_properties
 
@@ -35,6 +36,9 @@ STOP_SECONDS_MAX = 20
 HEAP = ("-Xms96m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """Small and quick to start; throughput is not what these brokers are for."""
 
+OFFSETS_PARTITIONS = 4
+COORDINATOR_ERRORS = (14, 15, 16)
+"""Of the protocol: offsets are being loaded, there is no coordinator, it is another one."""
 LISTENERS = ("PLAINTEXT", "SASL", "SSL", "MTLS")
 LOG4J = """
 status=warn
@@ -90,7 +94,7 @@ class Node:
     def start(self, *, wait: bool = True) -> None:
         """Start it on its old data; `wait` until it listens."""
         assert not self.running, f"node {self.number} runs already"
-        words = ["java", *self.java, f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"]
+        words = ["java", *options(), *self.java, f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"]
         words += ["-cp", f"{libs()}/*", "kafka.Kafka", str(self.directory / "server.properties")]
         with self.output.open("ab") as out:
             self._running = subprocess.Popen(words, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
@@ -197,6 +201,8 @@ class Cluster:
         for node in self.nodes:
             node.start(wait=False)
         self.settled()
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _groups(self.servers)).result()
         return self
 
     def settled(self) -> None:
@@ -230,7 +236,8 @@ class Cluster:
         (node.directory / "log4j2.properties").write_text(LOG4J)
         file = node.directory / "server.properties"
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        words = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{libs()}/*", "kafka.tools.StorageTool", "format"]
+        words = ["java", *options(), "-XX:TieredStopAtLevel=1", "-cp", f"{libs()}/*"]
+        words += ["kafka.tools.StorageTool", "format"]
         words += ["-t", CLUSTER_ID, "-c", str(file)]
         if self.security:
             words += ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"]
@@ -258,7 +265,7 @@ class Cluster:
             "auto.create.topics.enable": "false",
             "default.replication.factor": str(replicas),
             "min.insync.replicas": str(in_sync),
-            "offsets.topic.num.partitions": "4",
+            "offsets.topic.num.partitions": str(OFFSETS_PARTITIONS),
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
             "log.segment.bytes": "16777216",
@@ -298,3 +305,22 @@ async def _members(servers: str, count: int) -> None:
                 await admin.close()
         await asyncio.sleep(0.1)
     raise AssertionError(f"the cluster at {servers} did not come together: {found}")
+
+
+async def _groups(servers: str) -> None:
+    """Wait until every group has a coordinator: the topic of offsets is made by the first who asks, and then read."""
+    until = time.monotonic() + START_SECONDS_MAX
+    names = [f"ready{number}" for number in range(OFFSETS_PARTITIONS)]  # neighbours by their hash: one in each
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=5000)
+    await admin.start()
+    try:
+        while names:
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                (found,) = (await admin.describe_consumer_groups(names[-1:]))[0].groups
+                if found[0] not in COORDINATOR_ERRORS:
+                    names.pop()
+                    continue
+            assert time.monotonic() < until, f"the cluster at {servers} has no coordinator for {names[-1]}"
+            await asyncio.sleep(0.05)
+    finally:
+        await admin.close()

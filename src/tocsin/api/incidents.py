@@ -92,7 +92,8 @@ def _instant(name: str, given: datetime | None) -> Instant | None:
 @router.get("/api/incident_response/{reference}", summary="One incident with alerts, timeline, deliveries")
 def incident(serving: Served, reference: Reference) -> Response:
     """With `severity_level`: what the scheme promises for it; `escalation`: what escalates next, and when; `calls`: who
-    was called or told and why, and why somebody was not; `deliveries`: over what, with each attempt and its answer;
+    was called or told and why, and why somebody was not; `deliveries`: over what, with each attempt and its answer,
+    the last 200 of `deliveries_total`;
     `page_url`: its page for a browser, empty without `http.external_url`."""
     queries = serving.queries
     found: dict[str, Any] | None = queries.incident(reference)
@@ -100,6 +101,7 @@ def incident(serving: Served, reference: Reference) -> Response:
         raise not_found("incident", reference)
     key = found["id"]
     members = queries.alerts(incident=key, limit=ALERTS_SHOWN)
+    deliveries, total = with_attempts(queries, key)
     return Json(
         {
             **labelled(found, serving.node.rules),
@@ -108,7 +110,8 @@ def incident(serving: Served, reference: Reference) -> Response:
             "alert_list": {"items": members.items, "next": members.next, "total": members.total},
             "timeline": queries.timeline(key, limit=TIMELINE_SHOWN).items,
             "calls": _calls(queries, key),
-            "deliveries": with_attempts(queries, key),
+            "deliveries": deliveries,
+            "deliveries_total": total,
             "escalation": queries.escalation(key),
             "suggested_playbooks": [
                 {"name": name, "title": one.title, "estimated_duration_minutes": minutes_of(one)}

@@ -104,10 +104,10 @@ async def _page(
     def looked_up() -> tuple[Any, ...]:
         lines = latest(queries, key, limit=LINES_SHOWN, cursor=asked.before)
         members = queries.alerts(incident=key, limit=view.ALERTS_SHOWN)
-        return lines, members, queries.deliveries(key), queries.escalation(key)
+        told = queries.every_delivery(incident=key, limit=view.TOLD_SHOWN)
+        return lines, members, told, queries.escalation(key)
 
     lines, members, deliveries, escalation = await asyncio.to_thread(looked_up)
-    told, told_more = view.told(deliveries, rules, now)
     shown = view.head(incident, rules, now)
     query = f"t={quote(asked.token)}&" if asked.token else ""
     again = f"{quote(key)}?{query}".rstrip("?&")
@@ -123,8 +123,8 @@ async def _page(
         acts=_acts(serving, visitor, incident),
         coming=view.coming(incident, escalation, rules, now),
         links=view.links(incident, rules),
-        told=told,
-        told_more=told_more,
+        told=view.told(deliveries.items, rules, now),
+        told_more=deliveries.total - len(deliveries.items),
         alerts=view.alerts(members.items, incident.get("service") or "", now),
         alerts_total=members.total,
         alerts_more=members.total - len(members.items),

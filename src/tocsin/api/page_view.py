@@ -123,11 +123,10 @@ def coming(found: Mapping[str, Any], escalation: Mapping[str, Any], rules: Rules
     return [line for line in lines if line]
 
 
-def told(deliveries: Iterable[Mapping[str, Any]], rules: Rules, now: Instant) -> tuple[list[dict[str, Any]], int]:
-    """The last deliveries, newest first, and how many came before them."""
-    newest = list(deliveries)[::-1]
+def told(deliveries: Iterable[Mapping[str, Any]], rules: Rules, now: Instant) -> list[dict[str, Any]]:
+    """Deliveries, in their order."""
     rows = []
-    for one in newest[:TOLD_SHOWN]:
+    for one in deliveries:
         words, tone = _DELIVERY.get(one["status"], (one["status"], ""))
         why = one.get("error") if one["status"] in ("failed", "gave_up") else ""
         if one["status"] in ("withdrawn", "suppressed"):
@@ -144,7 +143,7 @@ def told(deliveries: Iterable[Mapping[str, Any]], rules: Rules, now: Instant) ->
                 "at": moment(stamp, now),
             }
         )
-    return rows, max(0, len(newest) - TOLD_SHOWN)
+    return rows
 
 
 def alerts(items: Iterable[Mapping[str, Any]], service: str, now: Instant) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from tocsin.api.answer import Failure
 from tocsin.api.page_html import rendered
 from tocsin.api.page_view import BAD, WAIT
-from tocsin.api.serving import Serving
+from tocsin.api.serving import NO_DATABASE, Serving
 from tocsin.domain.errors import Reject, TocsinError
 from tocsin.domain.instant import Instant
 from tocsin.notify.links import ACKNOWLEDGE, VIEW, BadLink, Expired, Link
@@ -117,6 +117,8 @@ async def answered(serving: Serving, page: Awaitable[Response], up: str = "") ->
         return said(serving, refusal, up)
     except Failure as failure:
         text = "Try again in a moment." if failure.status >= 500 else one_line(str(failure))
+        if failure.word == NO_DATABASE:
+            text = "This process keeps no event log: the address of the pages has to lead to the one that does."
         return said(serving, Refusal(failure.status, "That did not work", text), up)
     except Reject as error:
         return said(serving, Refusal(400, "That did not work", one_line(str(error))), up)

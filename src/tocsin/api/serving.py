@@ -32,6 +32,7 @@ person taps, a mail scanner looks twice."""
 CALLS_PER_SECOND: Final = 50.0
 CALLS_BURST: Final = 1000.0
 """Signed calls of one provider: what people do, and what another system changes in a storm; it sends again."""
+NO_DATABASE: Final = "no_database"
 RECORD_OVERHEAD: Final = 100
 """Bytes that a record takes in a batch besides its own."""
 
@@ -61,7 +62,7 @@ class Serving:
             Failure: this process has no database.
         """
         if self.node.event_log is None:
-            raise Failure(503, "no_database", "this process keeps no event log", retry_after=5)
+            raise Failure(503, NO_DATABASE, "this process keeps no event log", retry_after=5)
         return self.node.event_log.queries
 
     async def publish(self, topic: Topic, partition: int, drafts: Sequence[Draft]) -> list[int]:

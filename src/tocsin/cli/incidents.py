@@ -118,6 +118,9 @@ def show_(client: Client, output: str | None, incident: str) -> None:
     if found["deliveries"]:
         heading("Deliveries")
         show_deliveries(found["deliveries"], whole=output == "wide")
+        if found["deliveries_total"] > len(found["deliveries"]):
+            last = f"the last {len(found['deliveries'])} of {found['deliveries_total']}"
+            say(f"{last}; all: tocsin deliveries list --incident {found['number']}")
     heading("Alerts")
     table([with_instance(alert) for alert in found["alert_list"]["items"]], ALERT_COLUMNS)
     if found["alert_list"]["next"]:

@@ -68,7 +68,8 @@ def _send(state: State, command: Command | None) -> None:
 
 
 def _tallied(state: State, event: ev.Tallied) -> None:
-    members = [state.alerts.get(tally.alert_id) for tally in event.tallies]
+    known, made = state.alerts.get, state.rosters.made
+    members = [known(tally.alert_id) for tally in event.tallies]
     began = [member and member.spans[0].start for member in members]
     apply(state, event)
     for tally, member, start in zip(event.tallies, members, began, strict=True):
@@ -78,7 +79,7 @@ def _tallied(state: State, event: ev.Tallied) -> None:
             state.agenda.put("expire", member.alert_id, member.expires_at)
         if tally.resolved_at is not None:
             state.ended_nothing(member.fingerprint, tally.resolved_at)
-        roster, spans = state.rosters.made(member.incident_id), member.spans
+        roster, spans = made(member.incident_id), member.spans
         if roster is not None and roster.reach is not None:
             unmoved = len(spans) == 1 and spans[0].start == start
             if not (unmoved and roster.reach.take(spans[0].start, spans[0].end, new=False)):
@@ -117,6 +118,7 @@ def _follow(state: State, incident: Incident, event: ev.IncidentEvent) -> None:
             group = state.groups[incident.group] = Group(incident.group)
         group.sessions.append(incident.id)
         group.last, group.ended_at = incident.id, None
+        return
     group = state.groups[incident.group]
     if isinstance(event, ev.Closed):
         if incident.id in group.sessions:

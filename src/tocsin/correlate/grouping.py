@@ -10,6 +10,7 @@ from tocsin.domain.window import Window
 
 DEFAULT_GROUP_BY: Final = ("cluster", "service", "alertname")
 DEFAULT_CATEGORY: Final = "system"
+_DEFAULT_RULE: Final = CorrelationRule()
 
 
 class Placement(NamedTuple):
@@ -28,7 +29,7 @@ def rule_for(labels: dict[str, str], rules: Rules) -> CorrelationRule:
     for rule in rules.correlation:
         if not rule.when or all(labels.get(name, "") == value for name, value in rule.when.items()):
             return rule
-    return CorrelationRule()
+    return _DEFAULT_RULE
 
 
 def rule_named(name: str, rules: Rules) -> CorrelationRule:
@@ -36,7 +37,7 @@ def rule_named(name: str, rules: Rules) -> CorrelationRule:
     for rule in rules.correlation:
         if rule.name == name:
             return rule
-    return CorrelationRule()
+    return _DEFAULT_RULE
 
 
 def window_of(rule: CorrelationRule) -> Window:
@@ -55,10 +56,10 @@ def placement(body: AlertBody, partition_key: str, correlation_id: str, rules: R
         if rule.group_by:
             labels = {name: body.labels[name] for name in rule.group_by if body.labels.get(name)}
         elif body.group_labels:
-            labels = dict(body.group_labels)
+            labels = body.group_labels
         else:
             labels = {name: body.labels[name] for name in DEFAULT_GROUP_BY if body.labels.get(name)}
-        key = ",".join(f"{name}={labels[name]!r}" for name in sorted(labels)) or f"title={body.title!r}"
+        key = ",".join([f"{name}={labels[name]!r}" for name in sorted(labels)]) or f"title={body.title!r}"
     return Placement(short_hash("group", partition_key, rule.name, key), cut_text(key, TITLE_MAX), labels, rule)
 
 

@@ -34,8 +34,11 @@ class Reach(msgspec.Struct):
             return False
         if new and not self.unbroken and start < self.latest:
             return False
-        self.end = max(self.end, end)
-        self.latest = max(self.latest, start)
+        # No `max`: each repeat comes by here, and the two calls would be a third of it.
+        if end > self.end:
+            self.end = end
+        if start > self.latest:
+            self.latest = start
         return True
 
 

@@ -7,7 +7,8 @@ name may lead elsewhere by then (`notify.channels.guard`).
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
-from urllib.parse import urlsplit
+
+from tocsin.domain.address import has_user, is_http
 
 WEBHOOK: Final = "webhook"
 """Kind of contact that a webhook channel posts to, instead of to its own address."""
@@ -23,13 +24,8 @@ def wrong_contacts(contacts: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 
 def _problem(address: str) -> str:
-    try:
-        parts = urlsplit(address)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+    if not is_http(address):
         return "is not an address; write https://host/path"
-    if not good or any(ord(letter) <= 32 for letter in address):
-        return "is not an address; write https://host/path"
-    if parts.username is not None or parts.password is not None:
+    if has_user(address):
         return "must not hold a user name or password"
     return f"has more than {ADDRESS_MAX} characters" if len(address) > ADDRESS_MAX else ""

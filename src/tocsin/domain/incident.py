@@ -155,7 +155,8 @@ def see(spans: list[Span], start: Instant, end: Instant) -> None:
     """Add one stretch to `spans` in place, joining those that lie within `GAP` of each other. Order does not matter."""
     tail = spans[-1]
     if tail.start <= start <= tail.end + GAP:  # the short path: it continues the last one
-        tail.end = max(tail.end, end)
+        if end > tail.end:
+            tail.end = end
         return
     spans.append(Span(start, end))
     spans.sort(key=lambda span: span.start)

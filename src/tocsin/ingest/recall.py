@@ -236,7 +236,7 @@ class Recall:
         if fingerprint is None:
             self._fingerprints.put(labels, said.fingerprint, len(labels))
         known = self.known(said)
-        links = sum(len(url) for url in read.body.links.values()) if read.body else 0
+        links = sum(map(len, read.body.links.values())) if read.body else 0
         self._known.put(key, known, known.packed.size + len(labels) + size + links)
         return known
 

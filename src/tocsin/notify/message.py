@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
+from tocsin.domain.address import is_http
 from tocsin.domain.header import cut_text
 from tocsin.domain.rules.notification import TEAM
 
@@ -364,14 +364,5 @@ def links_of(links: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _is_link(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and len(url) <= LINK_MAX
-            and not any(letter.isspace() for letter in url)
-            and not _CONTROL.search(url)
-        )
-    except ValueError:
-        return False
+    blank = any(letter.isspace() for letter in url) or _CONTROL.search(url)
+    return len(url) <= LINK_MAX and not blank and is_http(url)

@@ -18,6 +18,8 @@ from tocsin.wire.events import decode_value, rfc3339
 
 EVENTS_MAX: Final = 1000
 """Events of one answer: a delivery has at most some two hundred."""
+ROWS_MAX: Final = 200
+"""Deliveries of one answer: nobody reads more at once, and a storm has thousands."""
 UNFINISHED: Final = ("planned", "attempted", "failed")
 """Statuses of deliveries that may still be sent."""
 ENDS: Final = (ev.DeliveryDelivered, ev.DeliveryFailed, ev.DeliveryGaveUp)
@@ -35,19 +37,26 @@ def delivery_with(queries: Queries, delivery_id: str) -> dict[str, Any] | None:
     return {**answer.delivery(Delivery(*row)), "attempt_list": attempts(events), "steps": steps}
 
 
-def with_attempts(queries: Queries, incident_id: str) -> list[dict[str, Any]]:
-    """Every delivery for an incident, in the order in which they were planned, each with its `attempt_list`."""
+def with_attempts(queries: Queries, incident_id: str, *, limit: int = ROWS_MAX) -> tuple[list[dict[str, Any]], int]:
+    """The last `limit` deliveries for an incident, in the order in which they were planned, each with its
+    `attempt_list`; and how many there are. What is beyond `EVENTS_MAX` lacks at the oldest of them."""
     with queries.reader() as connection:
-        rows = [
+        (total,) = connection.execute(
+            "SELECT COUNT(*) FROM deliveries WHERE incident_id = ?", (incident_id,)
+        ).fetchone()
+        newest = [
             Delivery(*row)
             for row in connection.execute(
-                "SELECT * FROM deliveries WHERE incident_id = ? ORDER BY planned_us, delivery_id", (incident_id,)
+                "SELECT * FROM deliveries WHERE incident_id = ? ORDER BY planned_us DESC, delivery_id DESC LIMIT ?",
+                (incident_id, limit),
             ).fetchall()
         ]
     by_delivery: dict[str, list[ev.DeliveryEvent]] = {}
-    for event in _events(queries, rows):
+    for event in _events(queries, newest):
         by_delivery.setdefault(event.delivery_id, []).append(event)
-    return [{**answer.delivery(row), "attempt_list": attempts(by_delivery.get(row.delivery_id, ()))} for row in rows]
+    rows = reversed(newest)
+    shown = [{**answer.delivery(row), "attempt_list": attempts(by_delivery.get(row.delivery_id, ()))} for row in rows]
+    return shown, total
 
 
 def attempts(events: Iterable[ev.DeliveryEvent]) -> list[dict[str, Any]]:

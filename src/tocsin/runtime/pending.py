@@ -48,12 +48,12 @@ class _Stretch:
 
     def add(self, tally: Tally) -> None:
         self.count += tally.count
-        self.start = min(self.start, tally.start)
-        self.last = max(self.last, tally.last)
+        if tally.start < self.start:
+            self.start = tally.start
+        if tally.last > self.last:
+            self.last = tally.last
         self.expires_at = _later(self.expires_at, tally.expires_at)
         self.resolved_at = _later(self.resolved_at, tally.resolved_at)
-        if tally.resolved_at is not None and (self.resolved_at is None or tally.resolved_at > self.resolved_at):
-            self.resolved_at = tally.resolved_at
 
 
 @dataclass(slots=True)

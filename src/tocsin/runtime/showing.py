@@ -133,7 +133,7 @@ class ShowingFeed:
         pace, now = self._world.pace, self._world.clock.monotonic()
         for event in events:
             within = pace.counts_within if isinstance(event, Tallied) else pace.shown_within
-            self._mark((key for part, key in self._touched(state, event) if part == self._part), offset, now + within)
+            self._mark([key for part, key in self._touched(state, event) if part == self._part], offset, now + within)
 
     def _mark(self, keys: Iterable[str], offset: int, at: float) -> None:
         for key in keys:

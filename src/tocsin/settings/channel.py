@@ -170,6 +170,7 @@ class ServicenowChannel(ChannelPart):
     )
     password: Secret | None = Field(default=None, description="Password of the user name.")
     token: Secret | None = Field(default=None, description="OAuth token, instead of a password.")
+    api_key: Secret | None = Field(default=None, description="REST API key, instead of a password.")
     table: str = Field(default="incident", description="Table of the tickets.")
     fields: dict[str, str] = Field(
         default={},

@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
+from tocsin.domain.address import has_user, is_http
 from tocsin.domain.schedule.check import zone_problem
 
 DURATION_MAX: Final = timedelta(days=3660)
@@ -201,14 +201,9 @@ Listen = Annotated[str, BeforeValidator(_listen)]
 
 def http_url(value: str) -> str:
     """`value`, an absolute http or https address without a user name; the message never repeats it."""
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or any(ord(letter) <= 32 for letter in value):
+    if not is_http(value):
         raise ValueError("is not an address; write http://host/path or https://host/path")
-    if parts.username or parts.password:
+    if has_user(value):
         raise ValueError("must not hold a user name or password; they end up in logs")
     return value
 

@@ -70,12 +70,12 @@ def stamp(encoded: Encoded, *, source: str, journal: str, partition: int, offset
     identifier = encoded.id or f"{journal}.{partition}.{offset}"
     headers = [
         ("ce_id", identifier.encode()),
-        ("ce_source", source.encode()),
+        _source(source),
         SPECVERSION,
         _TYPES[event.TYPE],
-        ("ce_time", _time(event.recorded_at)),
+        _time(event.recorded_at),
         (SEQUENCE, b"%020d" % offset),
-        (CLAIM, b"%020d" % claim),
+        _claim(claim),
         CONTENT_TYPE,
     ]
     if encoded.key is not None:
@@ -85,10 +85,25 @@ def stamp(encoded: Encoded, *, source: str, journal: str, partition: int, offset
     return tuple(headers)
 
 
+# The headers that the records of a commit have in common are the same objects: the collector looks at each tuple.
+
+
 @lru_cache(maxsize=16)
-def _time(instant: Instant) -> bytes:
+def _time(instant: Instant) -> tuple[str, bytes]:
     """`ce_time`; what is decided together has one."""
-    return rfc3339(instant).encode()
+    return "ce_time", rfc3339(instant).encode()
+
+
+@lru_cache(maxsize=1024)
+def _source(source: str) -> tuple[str, bytes]:
+    """`ce_source`; a journal partition has one."""
+    return "ce_source", source.encode()
+
+
+@lru_cache(maxsize=1024)
+def _claim(claim: int) -> tuple[str, bytes]:
+    """`tocsin_claim`; an owner has one."""
+    return CLAIM, b"%020d" % claim
 
 
 def source_of(instance: str, journal: str, partition: int) -> str:

@@ -69,9 +69,17 @@ def test_what_is_not_there_is_none(told: EventLog) -> None:
 
 def test_an_incident_has_every_delivery_in_the_order_of_planning(told: EventLog) -> None:
     (incident,) = {one["incident_id"] for one in told.queries.every_delivery().items} - {""}
-    found = with_attempts(told.queries, incident)
+    found, total = with_attempts(told.queries, incident)
+    assert total == 4
     assert [one["delivery_id"] for one in found] == ["ntf_aaone", "ntf_aatwo", "ntf_aathree", "ntf_aafour"]
     assert [len(one["attempt_list"]) for one in found] == [3, 1, 0, 0]
+
+
+def test_of_many_deliveries_the_last_are_shown_and_all_are_counted(told: EventLog) -> None:
+    (incident,) = {one["incident_id"] for one in told.queries.every_delivery().items} - {""}
+    found, total = with_attempts(told.queries, incident, limit=3)
+    assert [one["delivery_id"] for one in found] == ["ntf_aatwo", "ntf_aathree", "ntf_aafour"]
+    assert ([len(one["attempt_list"]) for one in found], total) == ([1, 0, 0], 4)
 
 
 def test_the_list_is_the_newest_first_and_filtered_page_by_page(told: EventLog) -> None:

@@ -147,6 +147,7 @@ OPTIONS: Final[dict[str, dict[str, Option]]] = {
         ),
         "password": Option(help="Its password.", default="", secret=True),
         "token": Option(help="OAuth token, instead of a password.", default="", secret=True),
+        "api_key": Option(help="REST API key, instead of a password.", default="", secret=True),
         "table": Option(help="Table of the tickets.", default="incident"),
         "fields": Option(
             help="Fields of a new ticket, by name: assignment_group, caller_id; names or sys_ids.",

@@ -47,6 +47,8 @@ VALUE_MAX: Final = 1000
 """Characters of a fixed field."""
 NOTES_BYTES_MAX: Final = 1024 * 1024
 """All notes of a ticket, read when a send is repeated; of a longer ticket nobody can tell, and the note is marked."""
+API_KEY_HEADER: Final = "x-sn-apikey"
+"""Of an inbound REST API key (API Key Authentication)."""
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 """Where nobody listens on the way."""
 SHOWN: Final = "sys_id,number,state"
@@ -56,7 +58,7 @@ _FIELD: Final = re.compile(r"[a-z][a-z0-9_]{0,79}")
 _OWN_FIELDS: Final = frozenset({"correlation_id", "correlation_display", "work_notes", "state", "sys_id"})
 """What tocsin needs for itself."""
 _REMEDY: Final = {
-    401: "user and password, or the token, are wrong or have expired",
+    401: "user and password, or the token or key, are wrong or have expired",
     403: "the user needs to write the table (role itil or sn_incident_write), and fields that a data policy asks for "
     "are to be given under fields",
     404: "there is no such table, or the user may not see it",
@@ -80,6 +82,7 @@ class ServiceNow:
         username: str = "",
         password: str = "",
         token: str = "",
+        api_key: str = "",
         table: str = "incident",
         fields: Mapping[str, str] | None = None,
         close_code: str = CLOSE_CODE,
@@ -92,13 +95,13 @@ class ServiceNow:
         self.timeout_seconds = timeout_seconds
         self.in_flight_max = in_flight_max
         self._own = username
-        self._authorization = _authorization(username, password, token)
+        self._login = _login(username, password, token, api_key)
         self._path = f"{PATH}/{_checked_table(table)}"
         self._fields = _checked_fields(fields or {})
         self._close_code = close_code
         self._keys = keys_of(inbound_secret, "inbound_secret")
         self._tokens = tuple(secret for secret in inbound_secret if secret)
-        self._hidden = hidden_of(password, token, self._authorization.partition(" ")[2], *self._tokens)
+        self._hidden = hidden_of(password, token, api_key, self._login[1].rpartition(" ")[2], *self._tokens)
         self._around = around or Around()
         self._turns = Turns()
         self._session = Session(_instance(url), connections=in_flight_max, user_agent=f"tocsin/{__version__}")
@@ -222,7 +225,7 @@ class ServiceNow:
     async def _call(
         self, method: str, path: str, options: Mapping[str, str], fields: Mapping[str, str] | None, ends: float
     ) -> Answer:
-        headers = {"accept": "application/json", "authorization": self._authorization}
+        headers = dict([("accept", "application/json"), self._login])
         if fields is not None:
             headers["content-type"] = "application/json"
         return await exchange(
@@ -279,14 +282,18 @@ def _located(answer: Answer) -> str:
     return found if is_sys_id(found) else ""
 
 
-def _authorization(username: str, password: str, token: str) -> str:
-    if token and password:
-        raise ValueError("token: there is a password, too; give one of them")
+def _login(username: str, password: str, token: str, api_key: str) -> tuple[str, str]:
+    """The header that lets in, and its value."""
+    given = [name for name, value in (("password", password), ("token", token), ("api_key", api_key)) if value]
+    if len(given) > 1:
+        raise ValueError(f"{given[-1]}: there is a {given[0]}, too; give one of them")
+    if api_key:
+        return API_KEY_HEADER, api_key
     if token:
-        return f"Bearer {token}"
+        return "authorization", f"Bearer {token}"
     if not (username and password):
-        raise ValueError("password: username and password, or a token, are needed")
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+        raise ValueError("password: username and password, or a token or an api_key, are needed")
+    return "authorization", "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
 
 
 def _instance(url: str) -> str:

@@ -21,6 +21,7 @@ import orjson
 from yarl import URL
 
 from tocsin import __version__
+from tocsin.domain.address import is_http
 from tocsin.domain.instant import Instant
 from tocsin.notify.channel import BuiltIn, Forged, Heard, Sent, Wording, Words
 from tocsin.notify.channels.guard import Guard
@@ -180,12 +181,11 @@ def checked_url(url: str) -> str:
         ValueError: it cannot; the message does not repeat it.
     """
     try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        URL(url)
+        URL(url)  # what will be asked for
+        good = is_http(url)
     except ValueError:
         good = False
-    if not good or any(ord(letter) <= 32 for letter in url):
+    if not good:
         raise ValueError("url: not an address; write http://host/path or https://host/path")
     return url
 
