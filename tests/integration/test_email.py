@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP
 
 from contract.receivers import SmtpReceiver, smtp_receiver
 from integration.running import Tocsin, free_port
-from integration.waiting import incident, incidents, post, shown, until
+from integration.waiting import incident, incidents, only_incident, post, shown, until
 
 pytestmark = pytest.mark.integration
 
@@ -85,7 +85,7 @@ async def test_a_mail_server_that_is_away_gets_the_mail_when_it_is_back(tmp_path
         try:
             await until(lambda: arrived(receiver, 1), "the mail, late")
             delivery = await until(lambda: ledger(tocsin, "delivered"), "the delivery in the ledger")
-            (number,) = [one["number"] for one in await incidents(tocsin)]
+            number = (await only_incident(tocsin))["number"]
             printed = await asyncio.to_thread(tocsin.command, "incidents", "show", number)
             assert any("mail" in line and "delivered" in line for line in printed.stdout.splitlines()), printed.stdout
             (same,) = (await shown(tocsin, "incidents", "show", number))["deliveries"]
@@ -121,7 +121,7 @@ async def test_the_button_in_a_mail_acknowledges_in_the_name_of_who_got_it(tmp_p
             assert text is not None
             (link,) = re.findall(r"^Acknowledge: +(\S+)", text.get_content(), re.MULTILINE)
             assert link.startswith(f"{tocsin.url}/a/")
-            (before,) = await incidents(tocsin)
+            before = await only_incident(tocsin)
             async with httpx.AsyncClient(timeout=20) as client:
                 assert (await client.get(link)).status_code == 200
                 assert (await incident(tocsin, before["number"]))["status"] == "open", "opening a link changes nothing"

@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaProducer
 from integration.kafka_log import opened
 from integration.running import Sink, free_port
 from integration.test_kill import received, rows
-from integration.waiting import until
+from integration.waiting import only_incident, until
 from kafka import topics
 from tocsin.cli.composition import Running, running
 from tocsin.domain.ids import partition_of_key
@@ -164,7 +164,7 @@ async def test_an_outage_from_the_first_alert_to_the_last(desk: Desk) -> None:
     async with desk.process("keeper", groups=("ingest", "core", "persist")) as tocsin:
         await send(tocsin, alert("Outage"))
         await desk.paged("opened Outage", "escalation.fired Outage")
-        (outage,) = await incidents(tocsin)
+        outage = await only_incident(tocsin)
         assert (await order(tocsin, "acknowledge", outage["id"]))["outcome"] == "applied"
         assert (await order(tocsin, "acknowledge", outage["number"]))["outcome"] == "unchanged"
         assert (await order(tocsin, "note", outage["number"], text="the new release"))["outcome"] == "applied"

@@ -15,7 +15,7 @@ import pytest
 
 from integration.monitors import Patient, alertmanager, every_second, needs, prometheus, telling
 from integration.running import Sink, Tocsin, call, running
-from integration.waiting import incidents, until
+from integration.waiting import only_incident, until
 from kafka.topics import create, delete_prefix
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -113,7 +113,7 @@ async def test_what_a_rule_finds_is_told_and_what_recovers_too(way: str, log: di
         await watcher.until("patient_errors == 0")
         patient.errors = 3
         opened = await told(sink, "incident.opened")
-        (found,) = await incidents(tocsin)
+        found = await only_incident(tocsin)
         assert (found["title"], found["severity"]) == ("patient has 3 errors", "critical")
         assert found["number"] == opened["incident"]["number"]
         await told(sink, "escalation.fired")

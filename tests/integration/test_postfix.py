@@ -8,7 +8,7 @@ import pytest
 from contract.channel_kits import effect
 from integration.postfix import DOMAIN, THERE, Postfix
 from integration.running import Tocsin
-from integration.waiting import incidents, post, until
+from integration.waiting import only_incident, post, until
 from tocsin.notify.channels.email import Email
 
 pytestmark = [
@@ -37,7 +37,7 @@ async def test_mails_lie_in_the_mailbox_as_they_were_meant(tmp_path: Path) -> No
         try:
             assert (await post(tocsin, alert())).status_code == 202
             await until(lambda: lie(postfix, 1), "the mail of the opening")
-            (number,) = [one["number"] for one in await incidents(tocsin)]
+            number = (await only_incident(tocsin))["number"]
             assert (await post(tocsin, alert("resolved"))).status_code == 202
             await until(lambda: lie(postfix, 2), "the mail of the end")
             await tocsin.quiet()

@@ -11,7 +11,7 @@ import pytest
 
 from contract.servicenow_server import PASSWORD, USER, ServiceNowServer, servicenow_server
 from integration.running import Tocsin
-from integration.waiting import incident, incidents, post, until
+from integration.waiting import incident, only_incident, post, until
 from tocsin.notify.channels.signing import key_of, signature
 
 pytestmark = pytest.mark.integration
@@ -71,7 +71,7 @@ async def test_a_ticket_and_its_incident_follow_each_other(tmp_path: Path) -> No
             return server.only() if server.tickets else {}
 
         async def status(word: str) -> Any:
-            (one,) = await incidents(tocsin)
+            one = await only_incident(tocsin)
             found = await incident(tocsin, one["number"])
             return found if found["status"] == word else None
 
@@ -79,7 +79,7 @@ async def test_a_ticket_and_its_incident_follow_each_other(tmp_path: Path) -> No
             alert = {"title": "Disk full", "severity": "critical", "service": "shop", "key": "disk-7"}
             assert (await post(tocsin, {**alert, "status": "firing"})).status_code == 202
             found = await until(ticket, "a ticket")
-            (one,) = await incidents(tocsin)
+            one = await only_incident(tocsin)
             assert found["correlation_id"] == one["id"]
             assert found["assignment_group"] == "a" * 32
             change = server.by_hand(state="2", work_notes="I look at it")

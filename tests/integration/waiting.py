@@ -50,6 +50,12 @@ async def incidents(tocsin: Tocsin) -> list[dict[str, Any]]:
     return list(reversed(page["items"]))
 
 
+async def only_incident(tocsin: Tocsin) -> dict[str, Any]:
+    """The one that there is, as soon as it can be read: who is paged may know of it earlier."""
+    (one,) = await until(lambda: incidents(tocsin), "an incident to be read")
+    return one
+
+
 async def incident(tocsin: Tocsin, number: str) -> dict[str, Any]:
     """Everything about one incident."""
     async with httpx.AsyncClient(timeout=20) as client:

@@ -190,6 +190,7 @@ class Simulation:
     async def _end(self) -> Checked:
         """No more faults; what was kept back arrives; everything is worked; a check of every state; an orderly stop."""
         self.broker.fault, self.ledger.faults = None, False
+        await self._survive(self.driver.settle)  # what was written beside the work may have met its end already
         await self._publish(self._kept_back)
         await self.driver.settle()
         await self.driver.advance(timedelta(hours=1))
