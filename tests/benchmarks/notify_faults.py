@@ -5,11 +5,13 @@
 For each way two `tocsin run`, each with three channels: two webhooks and mail over SMTP, a real receiver behind each.
 One of the two has a webhook that fails; the same open-loop load goes to both by turns, so that what else the machine
 does meets both alike. The latency counts from the intended time of an alert to its message at the other webhook. The
-bound is 1.2 times the undisturbed p99 of the same minute; whether it holds is said, and no error: what is missing at a
-channel that works is one.
+ratio is the median over the turns of p99 with the failing one to p99 without, of two turns next to each other; the bound
+is 1.2, and whether it holds is said, and no error: what is missing at a channel that works is one. p99 over all turns
+stands beside it.
 """
 
 import asyncio
+import gc
 import json
 import statistics
 import sys
@@ -42,10 +44,12 @@ class Side:
         self.mail = mail
         self.address = address
         self.intended: dict[int, float] = {}
+        self.p99: list[float] = []
+        """Of each turn, in milliseconds."""
         self.whole = True
 
-    async def turn(self, numbers: range, rate: float) -> dict[int, float]:
-        """Send the alerts of `numbers`, wait for their messages, and return their intended times."""
+    async def turn(self, numbers: range, rate: float, *, counts: bool) -> None:
+        """Send the alerts of `numbers` and wait for their messages. `counts`: it is no warm-up."""
         load, mails = OpenLoop(self.address), len(self.mail.mails)
         intended = await load.send(numbers, rate, 1)
         await self.well.has(list(numbers))
@@ -55,7 +59,9 @@ class Side:
                 while len(self.mail.mails) < mails + len(numbers):  # noqa: ASYNC110 - the journal is looked at
                     await asyncio.sleep(0.05)
         self.whole &= len(self.mail.mails) == mails + len(numbers)
-        return intended
+        if counts:
+            self.intended |= intended
+            self.p99.append(summary(self.well, intended)["to_sink_ms"]["p99"])
 
     def judged(self) -> dict[str, Any]:
         found = summary(self.well, self.intended)
@@ -69,16 +75,15 @@ async def compare(mode: str, rate: float, seconds: float, turns: int) -> dict[st
         count, first = int(rate * seconds), 0
         for turn in range(WARM_TURNS + turns):
             for side in sides if turn % 2 else reversed(sides):
-                intended = await side.turn(range(first, first + count), rate)
+                await side.turn(range(first, first + count), rate, counts=turn >= WARM_TURNS)
                 first += count
-                if turn >= WARM_TURNS:
-                    side.intended |= intended
         undisturbed, disturbed = (side.judged() for side in sides)
-    before, during = undisturbed["to_sink_ms"], disturbed["to_sink_ms"]
+        ratios = [during / before for before, during in zip(*(side.p99 for side in sides), strict=True)]
     return {
-        "undisturbed_ms": before,
-        "disturbed_ms": during,
-        "ratio": round(during["p99"] / before["p99"], 2),
+        "undisturbed_ms": undisturbed["to_sink_ms"],
+        "disturbed_ms": disturbed["to_sink_ms"],
+        "ratio": round(statistics.median(ratios), 2),
+        "ratios": [round(ratio, 2) for ratio in ratios],
         "ok": undisturbed["ok"] and disturbed["ok"],
     }
 
@@ -126,7 +131,9 @@ async def _tocsin(mode: str, well: Any, mail: Any, proxy: FaultProxy) -> AsyncIt
 
 async def measure_faults(rate: float, seconds: float, turns: int) -> dict[str, Any]:
     found = {}
+    gc.disable()  # the mails that the receivers keep: to look for garbage among them took up to 400 ms
     for mode in MODES:
+        gc.collect()
         found[mode] = await compare(mode, rate, seconds, turns)
         say(f"{mode}: {found[mode]}")
     worst = max(one["ratio"] for one in found.values())
