@@ -6,8 +6,8 @@ For each way two `tocsin run`, each with three channels: two webhooks and mail o
 One of the two has a webhook that fails; the same open-loop load goes to both by turns, so that what else the machine
 does meets both alike. The latency counts from the intended time of an alert to its message at the other webhook. The
 ratio is the median, over pairs of turns next to each other, of p99 with the failing one to p99 without; the bound is
-1.2, and whether it holds is said, and no error: what is missing at a channel that works is one. p99 over all turns stands
-beside it.
+1.2, and whether it holds is said, and no error: what is missing at a channel that works is one. p99 over all turns
+stands beside it.
 """
 
 import asyncio
