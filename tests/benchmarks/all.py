@@ -1,6 +1,6 @@
 """Runs the benchmarks one after the other, in bounded time, and keeps what they say for `report.py`.
 
-    python tests/benchmarks/all.py [--only stream,scaling] [--minutes 45] [--smoke] [--results DIRECTORY]
+    python tests/benchmarks/all.py [--only stream,scaling] [--minutes 60] [--smoke] [--results DIRECTORY]
 
 Each script prints one JSON document, which goes to `results/<name>.json`; what it says meanwhile goes to standard
 error. A script that takes longer than it may is ended with everything that it started, and one for which no time is
@@ -34,7 +34,7 @@ class Script:
 
 
 SCRIPTS: Final = (
-    Script("stream", 420),
+    Script("stream", 750),
     Script("latency_kafka", 200),
     Script("scaling", 200),
     Script("restart", 180),
@@ -83,7 +83,7 @@ def main() -> int:
     names = [script.name for script in SCRIPTS]
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", help=f"comma-separated: {', '.join(names)}")
-    parser.add_argument("--minutes", type=float, default=45.0)
+    parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--results", type=Path)
     asked = parser.parse_args()
