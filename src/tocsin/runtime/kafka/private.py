@@ -79,6 +79,7 @@ _NAME: Final = "somebody else may have joined with our name; then we must not jo
 _DEAD: Final = "what ended the fetcher or the heartbeats, which nobody else would notice"
 _UNREADABLE: Final = "a batch that aiokafka cannot take apart is left to those who read the log themselves"
 _LEAVING: Final = "a stop does not wait for a join that the group does not answer"
+_JOINING: Final = "a join is asked for again after an answer that aiokafka does not know"
 _FEEDING: Final = "our own loop of fetches: one message a batch, only from partitions that have room"
 
 FAUST: Final = (
@@ -119,6 +120,7 @@ FAUST: Final = (
     Private("aiokafka.consumer.consumer:AIOKafkaConsumer", "_fetcher", _DEAD, instance=True),
     Private("aiokafka.consumer.fetcher:Fetcher", "_fetch_task", _DEAD, instance=True),
     Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "_do_heartbeat", _HEARTBEAT),
+    Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "_do_rejoin_group", _JOINING),
     Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "check_errors", _DEAD),
     Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "request_rejoin", _DEAD),
     Private("aiokafka.consumer.group_coordinator:GroupCoordinator", "member_id", _NAME, instance=True),

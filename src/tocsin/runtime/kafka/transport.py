@@ -11,7 +11,7 @@ Everything private of faust, mode and aiokafka that is touched stands in `privat
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import faust
@@ -49,6 +49,9 @@ PASSING_SECONDS: Final = 1.0
 LEAVE_SECONDS: Final = 2.0
 """aiokafka leaves a group only after the join under way was answered, and the group answers when all have joined. Less
 than what a member waits for its app."""
+
+UNKNOWN_MAX: Final = 30
+"""Answers to a join, one after the other, that aiokafka does not know: a coordinator that moves is there by then."""
 
 log: Final = logging.getLogger("tocsin.kafka")
 
@@ -134,6 +137,32 @@ class Assignor(PartitionAssignor):
         return type(told)(told.version, told.subscription, named)
 
 
+def patient(
+    join: Callable[..., Awaitable[bool]], troubled: Callable[[BaseException], None], pause: float = PASSING_SECONDS
+) -> Callable[..., Awaitable[bool]]:
+    """`join` (of aiokafka: False = ask again), which asks again, too, after an answer that aiokafka does not know: a
+    coordinator that has just moved and still loads answers to SyncGroup so. aiokafka would end its task for good."""
+    unknown = 0
+
+    async def joined(*given: Any) -> bool:
+        nonlocal unknown
+        try:
+            answer = await join(*given)
+        except kafka.KafkaError as error:
+            # What aiokafka knows has a class of its own.
+            if type(error) is not kafka.KafkaError or unknown >= UNKNOWN_MAX:
+                raise
+            unknown += 1
+            troubled(error)
+            log.info("the group answers to a join with %s; asked again", error)
+            await asyncio.sleep(pause)
+            return False
+        unknown = 0
+        return answer
+
+    return joined
+
+
 class _Thread(driver.AIOKafkaConsumerThread):
     """aiokafka's consumer, in a thread of its own so that heartbeats go on while the owners are busy."""
 
@@ -154,6 +183,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
             return answered
 
         coordinator._do_heartbeat = noticed
+        coordinator._do_rejoin_group = patient(coordinator._do_rejoin_group, wants.troubled)
 
     async def on_thread_stop(self) -> None:
         """As Faust's, within a limit: a process must not stay because a group does not answer. The group notices
