@@ -7,13 +7,16 @@ It writes no command: that is done by who holds the log (`api/inbound.py`, `runt
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
 from tocsin.domain.errors import TocsinError
 from tocsin.domain.instant import Instant
 from tocsin.stage import Effect
+
+NOT_THROUGH: Final = frozenset({"failed", "denied"})
+"""Outcomes of a send that say that the channel is down, not what it makes of the message."""
 
 
 class Sent(msgspec.Struct, frozen=True):

@@ -2,9 +2,9 @@
 
 In: the result of an attempt, the ledger, the rules. Out: `delivery.delivered|failed|gave_up`, and where a message goes
 next, its plan with the reason `fallback` or `fallback_catch_all`. A channel that fails gives up with it what waits for
-it and has had its time. Invariants: each way is tried once, so that there is
-no circle; a page that has run out of ways goes to the channels of the catch-all; what nobody needs any more goes
-nowhere; a message that goes another way names the one that failed.
+it and has had its time. Invariants: each way is tried once, so that there is no circle; a page that has run out of ways
+goes to the channels of the catch-all; what nobody needs any more goes nowhere; a message that goes another way names
+the one that failed.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from tocsin.domain import events as ev
 from tocsin.domain.header import TEST_SOURCE, cut_text
 from tocsin.domain.rules import Rules
 from tocsin.notify import quiet
+from tocsin.notify.channel import NOT_THROUGH
 from tocsin.notify.current import FOLLOWS
 from tocsin.notify.plan import FALLBACK, Addressed
 from tocsin.notify.retry import pause
@@ -25,7 +26,6 @@ DETAIL_MAX: Final = 300
 """Characters of a receipt, an error or a handle."""
 OVERDUE_MAX: Final = 40
 """Messages of a line that are given up with one that failed: with their new plans of 4 KB each below a commit."""
-FAILED: Final = "failed"
 DENIED: Final = "denied"
 """Nothing gets through until the settings are mended: what can go another way goes there, and the rest is tried again
 for as long as it may be, so that it arrives afterwards."""
@@ -40,7 +40,7 @@ def on_result(pen: Pen, result: DeliveryResult) -> Iterator[ev.Event]:
         return
     lane = pen.state.lane(delivery.channel)
     yield from _of(pen, delivery, result)
-    if result.outcome in (FAILED, DENIED):
+    if result.outcome in NOT_THROUGH:
         yield from _overdue(pen, lane, cut_text(f"waited for the channel: {result.detail}", DETAIL_MAX))
 
 

@@ -16,7 +16,7 @@ import math
 from typing import Final
 
 from tocsin.domain.instant import Instant
-from tocsin.notify.channel import Sent
+from tocsin.notify.channel import NOT_THROUGH, Sent
 
 __all__ = ["BURST_SECONDS", "FAILURES_MAX", "Breaker"]
 
@@ -87,7 +87,7 @@ class Breaker:
     def ended(self, sent: Sent, at: float, now: Instant) -> None:
         """One message was delivered, failed or refused. A refusal is an answer: whoever gives it is there; but where
         the login is denied, nothing gets through."""
-        if sent.outcome not in ("failed", "denied"):
+        if sent.outcome not in NOT_THROUGH:
             self._failures, self._pause, self.down_at = 0, PROBE_FIRST, None
             if sent.outcome == "refused":
                 self.error, self.error_at = sent.detail, now

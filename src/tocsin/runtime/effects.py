@@ -14,7 +14,7 @@ from typing import Final
 
 from tocsin.domain.instant import Instant
 from tocsin.domain.rules import NotifyRules
-from tocsin.notify.channel import Sent
+from tocsin.notify.channel import NOT_THROUGH, Sent
 from tocsin.runtime.lanes import BREAKER_OPEN, Lanes
 from tocsin.runtime.world import World
 from tocsin.stage import DeliveryResult, Effect, Want
@@ -186,7 +186,7 @@ class Effects:
             return Sent("refused", f"{BREAKER_OPEN}: {self._lanes.breakers[channel].error}")
         sent = await self._call(effect, possible_duplicate)
         self._lanes.ended(channel, sent, clock)
-        if sent.outcome in ("failed", "denied") and effect.page and self._diverts(channel, clock.monotonic()):
+        if sent.outcome in NOT_THROUGH and effect.page and self._diverts(channel, clock.monotonic()):
             return Sent("refused", f"{BREAKER_OPEN}: {sent.detail}")
         return sent
 

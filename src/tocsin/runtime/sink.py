@@ -107,9 +107,9 @@ class SinkRunner:
         never."""
         try:
             await self._sink.append(portions)
-        except LostPosition:
+        except LostPosition as error:
             # Another process has taken these records: go on where it is.
-            await self._failed("event log", "it is fed by somebody else, too")
+            await self._failed("event log", f"it is fed by somebody else, too: {error}")
             for topic, partition, _, _ in portions:
                 while not await self._load(topic, partition):
                     pass
